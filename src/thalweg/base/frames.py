@@ -1,0 +1,80 @@
+"""Where the user stands: the innermost frame outside the package.
+
+A frame is kept as `(code, instruction)`, which costs no string work while a graph is built; the
+line number is computed when somebody asks.
+"""
+
+import os
+import sys
+from types import CodeType, FrameType
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+Place = tuple[CodeType, int]
+
+_inside: dict[CodeType, bool] = {}
+
+
+def is_inside(frame: FrameType) -> bool:
+    """True for a frame that runs Thalweg's own code."""
+    return _is_inside_code(frame.f_code)
+
+
+def place(depth: int = 1) -> Place | None:
+    """The user's place: the code and instruction of the innermost frame outside the package."""
+    try:
+        frame: FrameType | None = sys._getframe(depth)
+    except ValueError:
+        return None
+    inside = _inside
+    while frame is not None:
+        code = frame.f_code
+        known = inside.get(code)
+        if known is None:
+            known = _is_inside_code(code)
+        if not known:
+            return code, frame.f_lasti
+        frame = frame.f_back
+    return None
+
+
+def describe(where: Place) -> str:
+    """`file:line` of a place, the file as short as it can be said from the working directory."""
+    code, instruction = where
+    return f"{short_path(code.co_filename)}:{line_number(where)}"
+
+
+def line_number(where: Place) -> int:
+    """The line of a place in its file."""
+    code, instruction = where
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def short_path(filename: str) -> str:
+    """A path relative to the working directory when it lies below it, else as it is."""
+    if filename.startswith("<"):
+        return filename
+    try:
+        relative = os.path.relpath(filename)
+    except (ValueError, OSError):
+        return filename
+    return filename if relative.startswith("..") else relative
+
+
+def location() -> str:
+    """`file:line` of the user's place, or an empty string when all frames are inside."""
+    where = place(2)
+    return describe(where) if where is not None else ""
+
+
+def _is_inside_code(code: CodeType) -> bool:
+    known = _inside.get(code)
+    if known is None:
+        known = code.co_filename.startswith(PACKAGE)
+        if len(_inside) > 100_000:
+            _inside.clear()
+        _inside[code] = known
+    return known

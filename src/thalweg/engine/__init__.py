@@ -1,0 +1,1 @@
+"""Floor 7: lazy tensors, variables, traced functions, and the machinery that runs them."""

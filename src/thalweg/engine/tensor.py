@@ -1,0 +1,386 @@
+"""Tensor: a handle on a node and, once computed, on its value.
+
+Building an expression computes nothing; looking at a value (print, float, numpy, if, iteration,
+DLPack) computes it together with every other tensor of the same expression that somebody still
+holds. Tensors are immutable. The operators and methods that need promotion and broadcasting are
+installed by the `array` floor.
+"""
+
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from thalweg.base.errors import ArgumentTypeError, ShapeError, explain
+from thalweg.engine.run import evaluate_nodes, own
+from thalweg.engine.tape import active_recorder
+from thalweg.engine.context import Trace, current_trace, leaked, no_value
+from thalweg.ir.dim import Dim
+from thalweg.ir.leaves import Tag, parameter
+from thalweg.ir.node import Node
+from thalweg.ir.types import DType, Shape, as_dtype, tensor_type
+
+
+class Cell:
+    """What the tensors of one node share: the node, its value once computed, who records it."""
+
+    __slots__ = ("__weakref__", "buffer", "node", "recorder")
+
+    def __init__(self, node: Node, buffer: np.ndarray | None = None):
+        self.node = node
+        self.buffer = buffer
+        recorder = active_recorder()
+        self.recorder = weakref.ref(recorder) if recorder is not None else None
+
+    def fill(self, value: np.ndarray) -> None:
+        """Take a computed value, and drop the graph unless a recorder needs it."""
+        if self.buffer is not None:
+            return
+        self.buffer = value
+        recorder = self.recorder() if self.recorder is not None else None
+        if recorder is None or recorder.is_finished:
+            self.cut()
+        else:
+            recorder.keep(self)
+
+    def cut(self) -> None:
+        """Become a leaf: the value without the graph it came from."""
+        if self.buffer is not None and not is_leaf(self.node):
+            self.node = leaf(self.buffer)
+
+
+_cells: dict[Node, "weakref.ref[Cell]"] = {}
+
+
+def cell_of(node: Node) -> Cell:
+    """The live cell of a node, or a new one."""
+    reference = _cells.get(node)
+    found = reference() if reference is not None else None
+    if found is not None:
+        recorder = active_recorder()
+        if recorder is None:
+            return found
+        if found.node is node and found.recorder is not None and found.recorder() is recorder:
+            return found
+        # The value may be known, but this tensor needs its graph for the recorder.
+        return Cell(node, found.buffer)
+    cell = Cell(node)
+
+    def forget(dead: Any, node_reference=weakref.ref(node)) -> None:
+        inner = node_reference()
+        if inner is not None and _cells.get(inner) is dead:
+            del _cells[inner]
+
+    _cells[node] = weakref.ref(cell, forget)
+    return cell
+
+
+def leaf(buffer: np.ndarray, name: str = "data") -> Node:
+    """A node that stands for a value at hand; the value lives as long as the node."""
+    type = tensor_type(as_dtype(buffer.dtype), buffer.shape)
+    return parameter(name=Tag(name, buffer), type=type)
+
+
+def is_leaf(node: Node) -> bool:
+    """True for a node that stands for a value at hand."""
+    return node.op is parameter
+
+
+class Tensor:
+    """An immutable n-dimensional array of one element type, computed when it is looked at."""
+
+    __slots__ = ("__dict__", "__weakref__", "_cell", "_trace", "_weak")
+
+    __array_priority__ = 1000
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        raise ArgumentTypeError(
+            explain("Tensor", "to be made by asarray, zeros, ...", "a direct call",
+                    "Write asarray(values, dtype=...).")  # fmt: skip
+        )
+
+    # Types: known at once ---------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return self._cell.node.type.dtype
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the axes; integers, or named sizes while tracing."""
+        return self._cell.node.type.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._cell.node.type.rank
+
+    @property
+    def size(self) -> int | Dim:
+        """The number of elements."""
+        return self._cell.node.type.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int | Dim:
+        """Bytes of all elements."""
+        return self._cell.node.type.bytes
+
+    @property
+    def device(self) -> str:
+        """Where the value lives."""
+        return "cpu"
+
+    @property
+    def is_traced(self) -> bool:
+        """True while the tensor belongs to a trace and has no value."""
+        return self._trace is not None
+
+    # Values: computed when asked for ----------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """The value as a read-only NumPy array, without a copy. Raises TraceError while tracing."""
+        buffer = self._cell.buffer
+        if buffer is None:
+            if self._trace is not None:
+                self._refuse("numpy", "Return the tensor and look at it outside of the function.")
+            evaluate(self)
+            buffer = self._cell.buffer
+            assert buffer is not None
+        return buffer
+
+    def _refuse(self, what: str, instead: str) -> NoReturn:
+        if self._trace is not None and not self._trace.is_open:
+            raise leaked(self)
+        raise no_value(self, what, instead)
+
+    def item(self) -> Any:
+        """The Python number of a tensor with one element."""
+        return self._scalar("item")
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self.numpy().tolist()
+
+    def _scalar(self, what: str) -> Any:
+        if self._trace is not None:
+            self._refuse(what, "Keep it a tensor; convert with astype where a type is needed.")
+        if self.size != 1:
+            raise ShapeError(
+                explain(what, "a tensor with one element", str(self._cell.node.type),
+                        "Index it, or reduce it with sum() or mean().")  # fmt: skip
+            )
+        return self.numpy().reshape(())[()].item()
+
+    def __bool__(self) -> bool:
+        if self._trace is not None:
+            self._refuse(
+                "if",
+                "Write where(condition, x, y) to choose element by element, cond(condition, f, g) "
+                "to run one of two functions, or while_loop for a loop.",
+            )
+        if self.size != 1:
+            raise ShapeError(
+                explain("if", "a tensor with one element", str(self._cell.node.type),
+                        "Write all(x) or any(x).")  # fmt: skip
+            )
+        return bool(self._scalar("if"))
+
+    def __int__(self) -> int:
+        return int(self._real_scalar("int"))
+
+    def __float__(self) -> float:
+        return float(self._real_scalar("float"))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex"))
+
+    def _real_scalar(self, what: str) -> Any:
+        if self.dtype.is_complex:
+            raise ArgumentTypeError(
+                explain(what, "a real number", str(self._cell.node.type), "Take real(x) first.")
+            )
+        return self._scalar(what)
+
+    def __index__(self) -> int:
+        if not self.dtype.is_integer or self.ndim:
+            raise ArgumentTypeError(
+                explain("index", "an integer scalar", str(self._cell.node.type),
+                        "Convert with int(x).")  # fmt: skip
+            )
+        if self._trace is not None:
+            self._refuse(
+                "a shape or an index",
+                "A shape cannot depend on data: pass the number as a static argument, or index "
+                "with take, dynamic_slice or where.",
+            )
+        return int(self._scalar("index"))
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise ArgumentTypeError(explain("len", "a tensor with axes", str(self)))
+        size = self.shape[0]
+        return size if isinstance(size, int) else size.__index__()
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        if not self.ndim:
+            raise ArgumentTypeError(
+                explain("iteration", "a tensor with axes", str(self._cell.node.type))
+            )
+        if not isinstance(self.shape[0], int):
+            self._refuse("for", "Use scan, map or vmap over an axis of unknown size.")
+        return (self[index] for index in range(self.shape[0]))  # type: ignore[index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """The value for another library, without a copy. bfloat16 has no DLPack form in NumPy."""
+        array = self.numpy()
+        if array.dtype.kind == "V":
+            raise ArgumentTypeError(
+                explain("dlpack", "an element type that NumPy can export", str(self.dtype),
+                        "Cast to float32 first.")  # fmt: skip
+            )
+        if max_version is None or max_version[0] < 1:
+            # The first version of the protocol cannot say that memory is read-only.
+            array = array.copy()
+        return array.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+    def __repr__(self) -> str:
+        if self._trace is not None:
+            return f"Tensor({self._cell.node.type}, traced in {self._trace.name})"
+        body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        return f"Tensor({body}, dtype={self.dtype.name})"
+
+    def __str__(self) -> str:
+        return repr(self) if self._trace is not None else str(self.numpy())
+
+    def __format__(self, specification: str) -> str:
+        if specification and self.size == 1:
+            return format(self._scalar("format"), specification)
+        return format(str(self), specification)
+
+    __hash__ = object.__hash__
+
+    def __reduce__(self):
+        return _unpickle, (self.numpy(),)
+
+    def __copy__(self) -> "Tensor":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "Tensor":
+        return self
+
+
+def _unpickle(array: np.ndarray) -> Tensor:
+    return from_buffer(array)
+
+
+_new = object.__new__
+
+
+def wrap(node: Node, weak: bool = False) -> Tensor:
+    """The tensor of a node, in the trace that is being made or with a value to compute."""
+    tensor = _new(Tensor)
+    tensor._trace = trace = current_trace()
+    tensor._cell = Cell(node) if trace is not None else cell_of(node)
+    tensor._weak = weak
+    return tensor
+
+
+def tensor_in(trace: Trace, node: Node) -> Tensor:
+    """The tensor of a node that belongs to an outer trace."""
+    tensor = _new(Tensor)
+    tensor._trace = trace
+    tensor._cell = Cell(node)
+    tensor._weak = False
+    return tensor
+
+
+def from_buffer(buffer: np.ndarray, name: str = "data") -> Tensor:
+    """The tensor of a value at hand. The array must not change afterwards."""
+    if buffer.flags.writeable:
+        buffer = buffer.view()
+        buffer.flags.writeable = False
+    tensor = _new(Tensor)
+    tensor._trace = None
+    tensor._cell = Cell(leaf(buffer, name), buffer)
+    tensor._weak = False
+    return tensor
+
+
+def node_of(tensor: Tensor) -> Node:
+    """The node of a tensor as seen from where the program is: lifted when inside a trace."""
+    trace = current_trace()
+    owner = tensor._trace
+    if owner is trace:
+        return tensor._cell.node
+    if trace is None:
+        raise leaked(tensor)
+    return trace.lift(tensor)
+
+
+def evaluate(*tensors: Any) -> Any:
+    """Compute tensors now, all in one run; returns them. Nested lists, tuples, dicts are searched."""
+    cells = [tensor._cell for tensor in _tensors(tensors) if tensor._cell.buffer is None]
+    for tensor in _tensors(tensors):
+        if tensor._trace is not None:
+            tensor._refuse("evaluate", "Evaluate outside of the function.")
+    if cells:
+        compute(cells)
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+def _tensors(value: Any) -> Iterable[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _tensors(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _tensors(each)
+
+
+def compute(cells: Sequence[Cell]) -> None:
+    """Fill cells, and on the way every live cell of the nodes that get computed."""
+    results = evaluate_nodes([cell.node for cell in cells], known_value, _notice)
+    for cell, value in zip(cells, results, strict=True):
+        cell.fill(value)
+
+
+def known_value(node: Node) -> np.ndarray | None:
+    """The value of a node that is at hand, or None."""
+    if node.op is parameter:
+        owner = getattr(node.attrs[0], "owner", None)
+        return owner if isinstance(owner, np.ndarray) else None
+    reference = _cells.get(node)
+    cell = reference() if reference is not None else None
+    return cell.buffer if cell is not None else None
+
+
+def _notice(node: Node, value: Any) -> None:
+    reference = _cells.get(node)
+    cell = reference() if reference is not None else None
+    if cell is not None and isinstance(value, np.ndarray):
+        cell.fill(own(value))

@@ -1,0 +1,533 @@
+"""`function`: trace a Python function once and run the graph from then on.
+
+One trace serves every call with the same structure of arguments: the nesting, the element types
+and the numbers of axes, and the values of static arguments. A Python number is an input, never a
+reason to trace again. When a call brings another size along an axis, the function is traced once
+more with that axis symbolic, and serves every size from then on. `why` lists each trace and its
+reason.
+"""
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from thalweg.base.errors import ArgumentError, ArgumentTypeError, TraceError, explain
+from thalweg.engine import compile as compile_
+from thalweg.engine.context import Trace, current_trace
+from thalweg.engine.tape import active_recorder, pause, resume
+from thalweg.engine.tensor import Tensor, evaluate, from_buffer, node_of, wrap
+from thalweg.engine.tree import Structure, flatten, unflatten
+from thalweg.engine.variable import Variable
+from thalweg.ir.dim import Dim, named, solve
+from thalweg.ir.function import Function
+from thalweg.ir.leaves import items
+from thalweg.ir.node import Node
+from thalweg.ir.types import DType, as_dtype, float64, int64, shape_text, tensor_type
+from thalweg.ops.control import call
+from thalweg.ops.elementwise import cast
+
+STATIC_TYPES = (bool, str, bytes, type, DType, Dim)
+NUMBERS = {int: int64, float: float64, complex: as_dtype("complex128")}
+MOST_WATCHED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What a trace assumes of one argument: its kind, and for tensors the element type and rank."""
+
+    kind: str
+    dtype: DType | None = None
+    rank: int = 0
+    value: Any = None
+
+
+@dataclass(slots=True)
+class Variant:
+    """One trace: the shapes it serves, its graph, and what it captured and changed."""
+
+    shapes: tuple[tuple, ...]
+    graph: Function
+    stages: Any
+    variables: list[Variable]
+    assigned: list[Variable]
+    captured: list[Tensor]
+    structure: Structure
+    outputs: list[Any]
+    why: str
+    watched: list[tuple[Any, Any, str]]
+
+    def serves(self, shapes: Sequence[tuple[int, ...]]) -> dict[str, int] | None:
+        """The sizes that fit this trace's shapes to a call's, or None."""
+        sizes: dict[str, int] = {}
+        for pattern, shape in zip(self.shapes, shapes, strict=True):
+            for wanted, found in zip(pattern, shape, strict=True):
+                if type(wanted) is int or type(found) is not int:
+                    if wanted != found:
+                        return None
+                    continue
+                solved = solve(wanted, found, sizes) if found >= 1 else None
+                if solved is None:
+                    return None
+                sizes.update(solved)
+        return sizes
+
+
+class TracedFunction:
+    """A Python function whose graph is traced on first use and run on every call."""
+
+    def __init__(
+        self,
+        function: Callable,
+        static: Sequence[str] = (),
+        shapes: Mapping[str, Sequence[Any]] | None = None,
+        name: str | None = None,
+    ):
+        self.python_function = function
+        self.name = name or getattr(function, "__name__", "function")
+        self.static = (static,) if isinstance(static, str) else tuple(static)
+        self.signature = _signature(function)
+        self.given_shapes = {key: tuple(shape) for key, shape in (shapes or {}).items()}
+        self._check_names()
+        self._variants: dict[Any, list[Variant]] = {}
+        self._lock = threading.RLock()
+        functools.update_wrapper(self, function)
+
+    def _check_names(self) -> None:
+        if self.signature is None:
+            return
+        known = set(self.signature.parameters)
+        for name in (*self.static, *self.given_shapes):
+            if name not in known:
+                raise ArgumentError(
+                    explain(self.name, f"argument names among {', '.join(sorted(known))}",
+                            repr(name))  # fmt: skip
+                )
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        # A traced method is traced for each instance: its attributes are part of the program.
+        bound = TracedFunction(
+            functools.partial(self.python_function, instance), name=self.name
+        )
+        bound.static, bound.given_shapes = self.static, self.given_shapes
+        bound.signature = _signature(bound.python_function)
+        if hasattr(instance, "__dict__"):
+            instance.__dict__[self.python_function.__name__] = bound
+        return bound
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        variant, tensors = self._prepare(args, kwargs)
+        is_eager = current_trace() is None
+        nodes = [node_of(tensor) for tensor in tensors]
+        nodes += [node_of(variable.value) for variable in variant.variables]
+        nodes += [node_of(tensor) for tensor in variant.captured]
+        results = [wrap(node) for node in items(call(*nodes, function=variant.graph))]
+        count = len(results) - len(variant.assigned)
+        for variable, value in zip(variant.assigned, results[count:], strict=True):
+            variable.assign(value)
+        if is_eager and active_recorder() is None:
+            evaluate(results)
+        found = iter(results[:count])
+        outputs = [next(found) if output is _TENSOR else output for output in variant.outputs]
+        return unflatten(variant.structure, outputs)
+
+    # What users look at --------------------------------------------------------------------------
+
+    @property
+    def variants(self) -> list[Variant]:
+        """All traces, in the order in which they were made."""
+        return [variant for group in self._variants.values() for variant in group]
+
+    @property
+    def why(self) -> list[str]:
+        """Why the function was traced, once for each time."""
+        return [variant.why for variant in self.variants]
+
+    @property
+    def stages(self) -> Mapping[str, Function]:
+        """The stages of the newest trace by name: trace, expanded, simplified, ..."""
+        if not self.variants:
+            raise ArgumentError(
+                explain(self.name, "to have been called once", "no trace yet",
+                        "Call it, or trace(...) it with the arguments you want.")  # fmt: skip
+            )
+        return self.variants[-1].stages
+
+    def trace(self, *args: Any, **kwargs: Any) -> Function:
+        """The graph for these arguments, traced if it is new; nothing is run."""
+        return self._prepare(args, kwargs)[0].graph
+
+    def show(self, stage: str = "simplified", comments: bool = False) -> str:
+        """The text of a stage of the newest trace."""
+        return compile_.show_stage(self.stages, stage, comments)
+
+    def __repr__(self) -> str:
+        return f"<traced function {self.name}, {len(self.variants)} traces>"
+
+    # From a call to a trace ----------------------------------------------------------------------
+
+    def _prepare(self, args: tuple, kwargs: dict) -> tuple[Variant, list[Tensor]]:
+        names, values = self._bind(args, kwargs)
+        leaves, structure = flatten(values)
+        origins = _origins(names, values)
+        kinds: list[Leaf] = []
+        tensors: list[Tensor] = []
+        for leaf, origin in zip(leaves, origins, strict=True):
+            kind, tensor = self._leaf(leaf, origin)
+            kinds.append(kind)
+            if tensor is not None:
+                tensors.append(tensor)
+        key = (structure, tuple(kinds))
+        shapes = [tensor.shape for tensor in tensors]
+        with self._lock:
+            group = self._variants.setdefault(key, [])
+            for variant in group:
+                if variant.serves(shapes) is not None:
+                    self._check_watched(variant)
+                    return variant, tensors
+            inputs = [
+                origin for origin, kind in zip(origins, kinds, strict=True) if kind.kind != "static"
+            ]
+            variant = self._trace(key, inputs, shapes, group)
+            group.insert(0, variant)
+            return variant, tensors
+
+    def _bind(self, args: tuple, kwargs: dict) -> tuple[tuple[str, ...], tuple]:
+        if self.signature is None:
+            names = tuple(f"x{index}" for index in range(len(args))) + tuple(sorted(kwargs))
+            return names, (*args, *(kwargs[name] for name in sorted(kwargs)))
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ArgumentTypeError(
+                explain(self.name, f"arguments {self.signature}", f"a call with {error}")
+            ) from None
+        bound.apply_defaults()
+        return tuple(bound.arguments), tuple(bound.arguments.values())
+
+    def _leaf(self, leaf: Any, origin: str) -> tuple[Leaf, Tensor | None]:
+        top = origin.split(".")[0]
+        if top in self.static or isinstance(leaf, STATIC_TYPES):
+            try:
+                hash(leaf)
+            except TypeError:
+                raise ArgumentTypeError(
+                    explain(f"{self.name}({origin})", "a hashable value for a static argument",
+                            f"{type(leaf).__name__}", "Pass a tuple or a number.")  # fmt: skip
+                ) from None
+            return Leaf("static", value=(type(leaf), leaf)), None
+        kind = type(leaf)
+        if kind in NUMBERS:
+            tensor = from_buffer(_number(leaf, NUMBERS[kind], origin), origin)
+            return Leaf("number", tensor.dtype), tensor
+        if isinstance(leaf, Variable):
+            leaf = leaf.value
+        if isinstance(leaf, (np.ndarray, np.generic)):
+            array = np.array(leaf)
+            leaf = from_buffer(array.astype(as_dtype(array.dtype).numpy, copy=False), origin)
+        if isinstance(leaf, Tensor):
+            return Leaf("weak" if leaf._weak else "tensor", leaf.dtype, leaf.ndim), leaf
+        if callable(leaf) and kind.__hash__ is not None:
+            return Leaf("static", value=(kind, leaf)), None
+        raise ArgumentTypeError(
+            explain(
+                f"{self.name}({origin})",
+                "tensors, arrays, numbers, strings, booleans, or nested tuples, lists, dicts",
+                f"{leaf!r} of {kind.__name__}",
+                f"Convert it with asarray, or mark it static: function(static=({top!r},)).",
+            )
+        )
+
+    def _trace(
+        self, key: Any, inputs: list[str], shapes: list[tuple], group: list[Variant]
+    ) -> Variant:
+        former = group[0] if group else None
+        symbolic, why = self._generalise(inputs, shapes, former)
+        if symbolic != [tuple(shape) for shape in shapes]:
+            try:
+                return self._trace_shapes(key, inputs, symbolic, why)
+            except TraceError:
+                raise
+            except Exception as error:
+                # The body needs numbers where the symbols stand: serve this shape alone.
+                if not _is_about_sizes(error) or self.given_shapes:
+                    raise
+                first = str(error).split("\n")[0]
+                why = f"{why}; the body needs fixed sizes ({first})"
+        return self._trace_shapes(key, inputs, [tuple(shape) for shape in shapes], why)
+
+    def _generalise(
+        self, inputs: list[str], shapes: list[tuple], former: Variant | None
+    ) -> tuple[list[tuple], str]:
+        """The shapes to trace with: given ones, or symbols where this call differs from before."""
+        given = [self._given(origin, shape) for origin, shape in zip(inputs, shapes, strict=True)]
+        if former is None:
+            if self._variants and any(self._variants.values()):
+                return given, "arguments of another structure, element type or static value"
+            return given, "the first call"
+        changes: dict[tuple[Any, Any], Dim] = {}
+        result: list[tuple] = []
+        reasons: list[str] = []
+        for origin, old, new in zip(inputs, former.shapes, shapes, strict=True):
+            entry: list[Any] = []
+            for axis, (was, now) in enumerate(zip(old, new, strict=True)):
+                if was == now or now == 0:
+                    entry.append(now if now == 0 else was)
+                    continue
+                reasons.append(f"{origin} axis {axis} was {was}, is {now}")
+                # Axes that change together share one name; those that turn out not to get their
+                # own at the next call.
+                if (was, now) not in changes:
+                    changes[was, now] = named(f"{_identifier(origin)}_{axis}")
+                entry.append(changes[was, now])
+            result.append(tuple(entry))
+        return result, "; ".join(reasons)
+
+    def _given(self, origin: str, shape: tuple) -> tuple:
+        top = origin.split(".")[0]
+        if top not in self.given_shapes:
+            return tuple(shape)
+        wanted = self.given_shapes[top]
+        if len(wanted) != len(shape):
+            raise ArgumentError(
+                explain(self.name, f"{origin} with shape {shape_text(wanted)}", shape_text(shape))
+            )
+        return tuple(
+            named(each) if isinstance(each, str) else size if each is None else each
+            for each, size in zip(wanted, shape, strict=True)
+        )
+
+    def _trace_shapes(self, key: Any, inputs: list[str], shapes: list[tuple], why: str) -> Variant:
+        structure, kinds = key
+        trace = Trace(self.name, current_trace(), holds_state=True)
+        watched = _watch(self.python_function)
+        recorder = pause()
+        try:
+            with trace:
+                position = iter(zip(inputs, shapes, strict=True))
+                values = []
+                for kind in kinds:
+                    if kind.kind == "static":
+                        values.append(kind.value[1])
+                        continue
+                    origin, shape = next(position)
+                    node = trace.parameter(_identifier(origin), tensor_type(kind.dtype, shape))
+                    values.append(wrap(node, weak=kind.kind in ("number", "weak")))
+                output = self._call_python(unflatten(structure, values))
+                self._check_result(output)
+                leaves, out_structure = flatten(output)
+                results, outputs = _results(leaves, self.name)
+                assigned = list(trace.current)
+                assigned = [v for v in assigned if trace.current[v] is not trace.variables[v]]
+                results += [trace.current[variable] for variable in assigned]
+        finally:
+            resume(recorder)
+        _check_untouched(self.name, watched)
+        graph = trace.close(results)
+        return Variant(
+            shapes=tuple(shapes),
+            graph=graph,
+            stages=compile_.stages(graph),
+            variables=list(trace.variables),
+            assigned=assigned,
+            captured=[tensor for tensor, _ in trace.captured.values()],
+            structure=out_structure,
+            outputs=outputs,
+            why=why,
+            watched=watched,
+        )
+
+    def _call_python(self, values: tuple) -> Any:
+        if self.signature is None:
+            return self.python_function(*values)
+        bound = inspect.BoundArguments(self.signature, dict(zip(self._names(), values, strict=True)))  # type: ignore[arg-type]
+        return self.python_function(*bound.args, **bound.kwargs)
+
+    def _names(self) -> tuple[str, ...]:
+        assert self.signature is not None
+        return tuple(self.signature.parameters)
+
+    def _check_result(self, output: Any) -> None:
+        if inspect.isgenerator(output) or inspect.iscoroutine(output):
+            raise ArgumentTypeError(
+                explain(self.name, "a function that returns tensors", type(output).__name__,
+                        "Return a list or a tuple instead of yielding.")  # fmt: skip
+            )
+
+    def _check_watched(self, variant: Variant) -> None:
+        for container, before, name in variant.watched:
+            if not _same(container, before):
+                raise TraceError(
+                    explain(
+                        self.name,
+                        f"the captured {type(container).__name__} {name!r} to stay as it was "
+                        "when the function was traced",
+                        "a changed one, which the traced graph does not see",
+                        f"Pass {name} as an argument, or keep changing values in a Variable.",
+                    )
+                )
+
+
+class _Placeholder:
+    """Stands for a tensor among the outputs of a traced function."""
+
+
+_TENSOR = _Placeholder()
+
+
+def function(
+    python_function: Callable | None = None,
+    *,
+    static: Sequence[str] = (),
+    shapes: Mapping[str, Sequence[Any]] | None = None,
+) -> Any:
+    """Trace a function on first use and run its graph from then on; also a decorator.
+
+    `static` names arguments that are compiled in: a new value is a new trace. `shapes` gives shapes
+    with named sizes from the start, for instance `shapes={"x": ("b", 784)}`; None keeps a size as
+    it comes.
+
+    >>> import thalweg as tw
+    >>> @tw.function
+    ... def scale(x, factor):
+    ...     return x * factor
+    >>> scale(tw.asarray([1.0, 2.0]), 3.0)
+    Tensor([3., 6.], dtype=float32)
+    """
+    if python_function is None:
+        return functools.partial(function, static=static, shapes=shapes)
+    if not callable(python_function):
+        raise ArgumentTypeError(explain("function", "a Python function", repr(python_function)))
+    return TracedFunction(python_function, static, shapes)
+
+
+def _signature(python_function: Callable) -> inspect.Signature | None:
+    try:
+        return inspect.signature(python_function)
+    except (TypeError, ValueError):
+        return None
+
+
+def _origins(names: Sequence[str], values: Sequence[Any]) -> list[str]:
+    """For each leaf of the arguments, the path to it, such as `params.w1` or `x`."""
+    found: list[str] = []
+    for name, value in zip(names, values, strict=True):
+        _walk_origin(name, value, found)
+    return found
+
+
+def _walk_origin(path: str, value: Any, found: list[str]) -> None:
+    if value is None:
+        return
+    if isinstance(value, dict):
+        _, structure = flatten(value)
+        for key in structure.keys:
+            _walk_origin(f"{path}.{key}", value[key], found)
+    elif type(value) is list or isinstance(value, tuple):
+        for index, each in enumerate(value):
+            _walk_origin(f"{path}.{index}", each, found)
+    else:
+        found.append(path)
+
+
+def _identifier(origin: str) -> str:
+    name = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in origin)
+    return name if name[:1].isalpha() or name[:1] == "_" else f"x_{name}"
+
+
+def _number(value: Any, dtype: DType, origin: str) -> np.ndarray:
+    try:
+        return np.array(value, dtype.numpy)
+    except OverflowError:
+        raise ArgumentError(
+            explain(origin, "an integer of at most 64 bits", f"{value}")
+        ) from None
+
+
+def _results(leaves: Sequence[Any], name: str) -> tuple[list[Node], list[Any]]:
+    """The nodes of a function's tensor outputs, and a template of all its outputs."""
+    nodes: list[Node] = []
+    outputs: list[Any] = []
+    for leaf in leaves:
+        if isinstance(leaf, Variable):
+            leaf = leaf.value
+        if isinstance(leaf, np.ndarray):
+            leaf = from_buffer(np.array(leaf))
+        if isinstance(leaf, Tensor):
+            node = node_of(leaf)
+            if leaf._weak:
+                node = strong(node)
+            nodes.append(node)
+            outputs.append(_TENSOR)
+        else:
+            outputs.append(leaf)
+    return nodes, outputs
+
+
+def strong(node: Node) -> Node:
+    """A weak number in the default type of its kind."""
+    defaults = {float64: as_dtype(float), as_dtype("complex128"): as_dtype(complex)}
+    target = defaults.get(node.dtype)
+    return node if target is None else cast(node, dtype=target)
+
+
+def _is_about_sizes(error: Exception) -> bool:
+    text = f"{type(error).__name__} {error}"
+    return "Undecided" in text or "Dim" in text or "named size" in text
+
+
+def _watch(python_function: Callable) -> list[tuple[Any, Any, str]]:
+    """The mutable containers a function reads from its closure and globals, and what they hold."""
+    while isinstance(python_function, functools.partial):
+        python_function = python_function.func
+    code = getattr(python_function, "__code__", None)
+    if code is None:
+        return []
+    found: dict[str, Any] = {}
+    for name, cell in zip(code.co_freevars, python_function.__closure__ or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    scope = getattr(python_function, "__globals__", {})
+    for name in code.co_names:
+        if name in scope:
+            found.setdefault(name, scope[name])
+    return [
+        (value, _snapshot(value), name)
+        for name, value in found.items()
+        if type(value) in (list, dict, set) and len(value) <= MOST_WATCHED
+    ]
+
+
+def _snapshot(container: Any) -> Any:
+    return tuple(container.items()) if type(container) is dict else tuple(container)
+
+
+def _same(container: Any, before: tuple) -> bool:
+    now = _snapshot(container)
+    if len(now) != len(before):
+        return False
+    if type(container) is dict:
+        return all(a[0] is b[0] and a[1] is b[1] for a, b in zip(now, before, strict=True))
+    return all(a is b for a, b in zip(now, before, strict=True))
+
+
+def _check_untouched(name: str, watched: Sequence[tuple[Any, Any, str]]) -> None:
+    for container, before, label in watched:
+        if not _same(container, before):
+            raise TraceError(
+                explain(
+                    name,
+                    f"a function that does not change the captured {type(container).__name__} "
+                    f"{label!r}",
+                    "a change made while tracing, which happens once and not at every call",
+                    f"Return what should go into {label}, or keep it in a Variable.",
+                )
+            )

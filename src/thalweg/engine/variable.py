@@ -1,0 +1,185 @@
+"""Variable: a mutable reference to a tensor.
+
+Assigning replaces the reference. Inside a traced function a variable is read as an input and
+written as an output: state is threaded, never hidden in the graph.
+"""
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from thalweg.base.errors import DTypeError, ShapeError, TraceError, explain
+from thalweg.engine.tape import active_recorder
+from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, tensor_in, wrap
+from thalweg.engine.context import current_trace
+from thalweg.ir.node import count
+from thalweg.ir.types import DType, Shape, TensorType, as_dtype
+from thalweg.ops.elementwise import cast
+from thalweg.ops.mark import mark
+
+MOST_PENDING_NODES = 200_000
+"""So many nodes may wait in all for their value before assigning computes the variables."""
+
+_alive: "weakref.WeakSet[Variable]" = weakref.WeakSet()
+_computed_at = 0
+
+
+class Variable:
+    """A tensor that can be replaced by another of the same shape and dtype.
+
+    `value` is an array, a tensor, a number, or nested lists of numbers. `trainable` variables are
+    watched by gradient tapes.
+    """
+
+    __array_priority__ = 1000
+
+    def __init__(
+        self, value: Any, dtype: Any = None, name: str = "variable", trainable: bool = True
+    ):
+        self.name = name
+        self.trainable = trainable
+        tensor = value.value if isinstance(value, Variable) else value
+        if not isinstance(tensor, Tensor):
+            array = np.asarray(value)
+            if dtype is None and array.dtype == np.float64 and not isinstance(value, np.ndarray):
+                dtype = "float32"
+            array = np.array(array, as_dtype(dtype or array.dtype).numpy)
+            tensor = from_buffer(array, name)
+        elif dtype is not None and tensor.dtype is not as_dtype(dtype):
+            tensor = wrap(cast(node_of(tensor), dtype=as_dtype(dtype)))
+        if tensor.is_traced:
+            raise TraceError(
+                explain(
+                    "Variable",
+                    "to be made outside of traced functions",
+                    f"an initial value of {tensor!r}",
+                    "Make variables once, before the first call of the function.",
+                )
+            )
+        self._type: TensorType = tensor._cell.node.type
+        self._tensor = _own(tensor, name)
+        _alive.add(self)
+
+    @property
+    def dtype(self) -> DType:
+        return self._type.dtype
+
+    @property
+    def shape(self) -> Shape:
+        return self._type.shape
+
+    @property
+    def ndim(self) -> int:
+        return self._type.rank
+
+    @property
+    def value(self) -> Tensor:
+        """The tensor that the variable refers to now."""
+        trace = current_trace()
+        owner = trace.state_owner() if trace is not None else None
+        if owner is not None and trace is not None:
+            node = owner.read(self)
+            tensor = wrap(node if owner is trace else trace.lift(tensor_in(owner, node)))
+        else:
+            tensor = self._tensor
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.read(self, tensor)
+        return tensor
+
+    def assign(self, value: Any) -> "Variable":
+        """Refer to another tensor of the same shape and dtype; numbers and arrays are converted."""
+        if isinstance(value, Variable):
+            value = value.value
+        if not isinstance(value, Tensor):
+            value = from_buffer(np.array(value, self.dtype.numpy), self.name)
+        node = node_of(value)
+        if value._weak and node.dtype is not self.dtype:
+            node = cast(node, dtype=self.dtype)
+        if node.type is not self._type:
+            error = ShapeError if node.dtype is self.dtype else DTypeError
+            advice = (
+                "Make a new variable for another shape."
+                if node.dtype is self.dtype
+                else f"Cast first: value.astype({self.dtype.name!r})."
+            )
+            raise error(
+                explain(f"assign to {self.name}", f"a value of type {self._type}",
+                        str(node.type), advice)  # fmt: skip
+            )
+        trace = current_trace()
+        if trace is None:
+            self._tensor = _own(wrap(node), self.name)
+            _bound_pending()
+            return self
+        if not trace.holds_state:
+            raise TraceError(
+                explain(
+                    f"assign to {self.name}",
+                    "to assign outside of loop bodies, branches and mapped functions",
+                    f"an assignment in {trace.name}",
+                    "Return the new value from it and assign what it gives back.",
+                )
+            )
+        trace.read(self)
+        trace.current[self] = node
+        return self
+
+    def numpy(self) -> np.ndarray:
+        """The value as a read-only NumPy array."""
+        return self.value.numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.value.__array__(dtype, copy)
+
+    def __repr__(self) -> str:
+        if current_trace() is not None:
+            return f"Variable({self.name}: {self._type})"
+        return f"Variable({self.name}: {self._type}, {self.numpy()})"
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __index__(self) -> int:
+        return self.value.__index__()
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self):
+        return iter(self.value)
+
+    __hash__ = object.__hash__
+
+
+def _own(tensor: Tensor, name: str) -> Tensor:
+    """A tensor of the variable's own, so that nothing else has the same node."""
+    if tensor._cell.buffer is not None:
+        return from_buffer(tensor._cell.buffer, name)
+    return wrap(mark(tensor._cell.node, name))
+
+
+def _bound_pending() -> None:
+    """Compute all variables when the graphs that wait have grown very large."""
+    global _computed_at
+    if count() < _computed_at + MOST_PENDING_NODES:
+        return
+    compute_variables()
+    _computed_at = count()
+
+
+def compute_variables() -> None:
+    """Compute every variable's value that is pending, in one run."""
+    cells = [variable._tensor._cell for variable in list(_alive)]
+    pending = [cell for cell in cells if cell.buffer is None]
+    if pending:
+        compute(pending)
+
+

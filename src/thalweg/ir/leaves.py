@@ -1,0 +1,156 @@
+"""The ops that a graph cannot be written without: its inputs, its constants, and one of several.
+
+    parameter(name=..., type=...)   an input of a Function; `name` is a string, or a Tag while the
+                                    function is traced or for data that lives outside any function
+    constant(value=..., shape=...)  a literal; a scalar literal fills the whole shape
+    item(x, index=...)              one result of an op that has several
+    hole(name=...)                  stands for any node in a rewrite pattern
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from thalweg.base.table import Absent
+from thalweg.ir.attribute import Integer, Kept, Sizes, Types, Value
+from thalweg.ir.node import ANY, Node
+from thalweg.ir.op import Op, Sample, declare
+from thalweg.ir.types import DType, Literal, Shape, TensorType, tensor_type
+
+_serial = itertools.count()
+
+
+class Tag:
+    """A name that is equal to no other: it keeps parameters of different traces apart."""
+
+    __slots__ = ("__weakref__", "name", "owner", "serial")
+
+    def __init__(self, name: str, owner: Any = None):
+        self.name = name
+        self.owner = owner
+        self.serial = next(_serial)
+
+    def __repr__(self) -> str:
+        return f"{self.name}#{self.serial}"
+
+
+def _no_value(**attrs):
+    raise AssertionError("a parameter has no value of its own: the interpreter binds it")
+
+
+parameter = declare(
+    Op(
+        name="parameter",
+        doc="An input of a function.",
+        infer=lambda *, name, type: type,
+        evaluate=_no_value,
+        arity=0,
+        attributes={"name": Kept(), "type": Types()},
+        gradient=Absent("a leaf"),
+        batch=Absent("a leaf"),
+        cost=lambda *, result, name, type: 0,
+        samples=Absent("bound by the interpreter"),
+        refuses=Absent("takes any type"),
+        family="leaf",
+    )
+)
+
+
+def _infer_constant(*, value: Literal, shape: Shape) -> TensorType:
+    return tensor_type(value.dtype, shape)
+
+
+def _evaluate_constant(*, value: Literal, shape: tuple[int, ...]) -> np.ndarray:
+    array = value.numpy()
+    return array if array.shape == shape else np.full(shape, array, array.dtype)
+
+
+def _sample_constants():
+    yield Sample((), {"value": Literal.from_numpy(np.float32(2.5)), "shape": ()})
+    yield Sample((), {"value": Literal.from_numpy(np.float32(-0.0)), "shape": (2, 0, 3)})
+    yield Sample((), {"value": Literal.from_numpy(np.arange(6).reshape(2, 3)), "shape": (2, 3)})
+
+
+constant = declare(
+    Op(
+        name="constant",
+        doc="A literal value; a scalar literal fills the whole shape.",
+        infer=_infer_constant,
+        evaluate=_evaluate_constant,
+        arity=0,
+        attributes={"value": Value(), "shape": Sizes()},
+        gradient=Absent("a leaf"),
+        batch=Absent("a leaf"),
+        cost=lambda *, result, value, shape: 0,
+        samples=_sample_constants,
+        refuses=Absent("made by `full` and `literal`, which accept any literal"),
+        family="leaf",
+    )
+)
+
+item = declare(
+    Op(
+        name="item",
+        doc="One result of an op that has several.",
+        infer=lambda types, *, index: types[index],
+        evaluate=lambda values, *, index: values[index],
+        arity=1,
+        attributes={"index": Integer()},
+        gradient=Absent("reverse mode collects the items of a node itself"),
+        batch=Absent("batching takes the item of the batched node itself"),
+        cost=lambda types, *, result, index: 0,
+        samples=Absent("tested with the ops that have several results"),
+        refuses=Absent("made with the ops that have several results"),
+        family="leaf",
+    )
+)
+
+hole = declare(
+    Op(
+        name="hole",
+        doc="Any node, in a rewrite pattern.",
+        infer=lambda *, name: ANY,
+        evaluate=_no_value,
+        arity=0,
+        attributes={"name": Kept()},
+        gradient=Absent("a pattern has no derivative"),
+        batch=Absent("a pattern is not run"),
+        cost=Absent("a pattern is not run"),
+        samples=Absent("a pattern is not run"),
+        refuses=Absent("a pattern is not run"),
+        family="leaf",
+    )
+)
+
+
+def full(value: Any, dtype: DType, shape: Shape = ()) -> Node:
+    """A constant of one number everywhere."""
+    return constant(value=Literal.from_numpy(value, dtype), shape=shape)
+
+
+def full_like(node: Node, value: Any) -> Node:
+    """A constant of one number with the type of `node`; in a pattern, of any type."""
+    if node.type is ANY:
+        return hole(name=Literal.from_numpy(value))
+    return full(value, node.type.dtype, node.type.shape)
+
+
+def literal(array: Any, dtype: DType | None = None) -> Node:
+    """A constant with the values of a small array."""
+    value = Literal.from_numpy(array, dtype)
+    return constant(value=value, shape=value.shape)
+
+
+def items(node: Node) -> tuple[Node, ...]:
+    """All results of a node: its items, or the node itself alone."""
+    if isinstance(node.type, tuple):
+        return tuple(item(node, index=index) for index in range(len(node.type)))
+    return (node,)
+
+
+def splat(node: Node) -> Any:
+    """The one number that a constant holds everywhere, or None."""
+    if node.op is constant and node.attrs[0].is_scalar:
+        return node.attrs[0].scalar()
+    return None

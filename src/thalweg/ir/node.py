@@ -1,0 +1,171 @@
+"""Nodes: interned, frozen, compared by identity.
+
+`(op, args, attrs)` determines a node, so it is looked up before anything is inferred. The table
+holds nodes weakly; the same entry carries the provenance, which identity ignores: the user's place
+and the name of the layer and rule that were active when the node was first made.
+"""
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from thalweg.base import frames
+from thalweg.base.errors import ArgumentTypeError, explain
+from thalweg.base.options import options
+from thalweg.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from thalweg.ir.op import Op
+
+NodeType = TensorType | tuple[TensorType, ...]
+
+
+class Node:
+    """One operation applied to data `args` with metadata `attrs`; `type` is inferred.
+
+    `type` is a TensorType, or a tuple of them for an op with several results.
+    """
+
+    __slots__ = ("__weakref__", "args", "attrs", "op", "type")
+
+    op: "Op"
+    args: tuple["Node", ...]
+    attrs: tuple[Any, ...]
+    type: Any
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a node is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a node is frozen: {name} cannot be deleted")
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes by name."""
+        return dict(zip(self.op.attribute_names, self.attrs, strict=True))
+
+    @property
+    def shape(self):
+        return self.type.shape
+
+    @property
+    def dtype(self):
+        return self.type.dtype
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name}: {type_text(self.type)}>"
+
+    def __copy__(self) -> "Node":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "Node":
+        return self
+
+
+class _Any:
+    """The type of a hole in a pattern, and of every node above one."""
+
+    def __repr__(self) -> str:
+        return "any"
+
+    shape = dtype = None
+
+
+ANY: Any = _Any()
+
+
+def type_text(type: NodeType) -> str:
+    """A type, or several in parentheses."""
+    return f"({', '.join(map(str, type))})" if isinstance(type, tuple) else str(type)
+
+
+class Provenance:
+    """Where a node came from: the user's place, the layer path, the rule that made it, its origin.
+
+    `origins` are the nodes that a rewrite replaced by this one.
+    """
+
+    __slots__ = ("layer", "origins", "place", "rule")
+
+    def __init__(self, place: Any, layer: str, rule: str, origins: tuple["Provenance", ...] = ()):
+        self.place = place
+        self.layer = layer
+        self.rule = rule
+        self.origins = origins
+
+
+class _Entry(weakref.ref):
+    __slots__ = ("key", "layer", "origins", "place", "rule")
+
+
+class _Context(threading.local):
+    layer = ""
+    rule = ""
+    origins: tuple = ()
+
+
+context = _Context()
+
+_table: dict[tuple, _Entry] = {}
+_lock = threading.RLock()
+_set_op = Node.op.__set__  # type: ignore[attr-defined]
+_set_args = Node.args.__set__  # type: ignore[attr-defined]
+_set_attrs = Node.attrs.__set__  # type: ignore[attr-defined]
+_set_type = Node.type.__set__  # type: ignore[attr-defined]
+
+
+def _forget(entry: _Entry) -> None:
+    # The same key may have been entered anew before this callback ran.
+    if _table.get(entry.key) is entry:
+        del _table[entry.key]
+
+
+def make(op: "Op", args: tuple[Node, ...], attrs: tuple = ()) -> Node:
+    """The node of an op with data and normalised attributes: found, or inferred and entered."""
+    key = (op, args, attrs)
+    entry = _table.get(key)
+    if entry is not None:
+        found = entry()
+        if found is not None:
+            return found
+    try:
+        types = [arg.type for arg in args]
+    except AttributeError:
+        received = ", ".join(type(arg).__name__ for arg in args)
+        raise ArgumentTypeError(explain(op.name, "nodes as data", received)) from None
+    if ANY in types:
+        result = ANY
+    elif attrs:
+        result = op.infer(*types, **dict(zip(op.attribute_names, attrs, strict=True)))
+    else:
+        result = op.infer(*types)
+    node = object.__new__(Node)
+    _set_op(node, op)
+    _set_args(node, args)
+    _set_attrs(node, attrs)
+    _set_type(node, result)
+    entry = _Entry(node, _forget)
+    entry.key = key
+    entry.place = frames.place(2) if options().provenance else None
+    entry.layer = context.layer
+    entry.rule = context.rule
+    entry.origins = context.origins
+    with _lock:
+        former = _table.get(key)
+        if former is not None:
+            found = former()
+            if found is not None:
+                return found
+        _table[key] = entry
+    return node
+
+
+def provenance(node: Node) -> Provenance:
+    """Where a node came from."""
+    entry = _table[(node.op, node.args, node.attrs)]
+    return Provenance(entry.place, entry.layer, entry.rule, entry.origins)
+
+
+def count() -> int:
+    """The number of nodes alive in this process."""
+    return len(_table)

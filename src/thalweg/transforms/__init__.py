@@ -1,0 +1,1 @@
+"""Floor 3: from a Function to values or to another Function."""

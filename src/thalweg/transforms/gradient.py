@@ -1,0 +1,177 @@
+"""Reverse-mode derivatives, as more graph: each op contributes the nodes of its own rule.
+
+    pullback(ys, dys, xs)   nodes -> the cotangents of xs, None where ys do not depend on x
+    vjp(function)           Function(*args) -> Function(*args, *dys) -> dargs
+    jvp(function)           Function(*args) -> Function(*args, *tangents) -> tangents of results
+
+The result is made of the same vocabulary, so it can be differentiated again. The forward mode is
+the reverse applied twice: the cotangents are linear in dys, and the transpose of a linear map is
+its own pullback.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thalweg.base.errors import GradientError, explain
+from thalweg.base.table import Absent
+from thalweg.ir.function import Function, build, inline
+from thalweg.ir.leaves import full_like, item, items
+from thalweg.ir.node import Node
+from thalweg.ir.walk import dependents, postorder
+from thalweg.ops.elementwise import add
+from thalweg.ops.mark import mark
+
+
+def pullback(
+    ys: Sequence[Node], dys: Sequence[Node | None], xs: Sequence[Node]
+) -> list[Node | None]:
+    """The cotangents of xs for cotangents dys of ys; None where no y depends on an x.
+
+    Raises GradientError where the path goes through an op that has no derivative.
+    """
+    order = postorder(ys)
+    active = dependents(order, (x for x in xs))
+    cotangents: dict[Node, Node] = {}
+    for y, dy in zip(ys, dys, strict=True):
+        if dy is not None and y in active:
+            _accumulate(cotangents, y, dy)
+    sources = set(xs)
+    parts: dict[Node, dict[int, Node]] = {}
+    for node in reversed(order):
+        if node not in active:
+            continue
+        if isinstance(node.type, tuple):
+            collected = parts.pop(node, None)
+            if collected is None:
+                continue
+            dy: Any = tuple(
+                collected.get(index) if type.dtype.is_inexact else None
+                for index, type in enumerate(node.type)
+            )
+            y: Any = items(node)
+            dy = tuple(
+                full_like(each, 0) if d is None and each.dtype.is_inexact else d
+                for d, each in zip(dy, y, strict=True)
+            )
+        else:
+            found = cotangents.get(node)
+            if found is None:
+                continue
+            if node not in sources:
+                del cotangents[node]
+            dy, y = found, node
+        if not node.args or (node in sources and not any(arg in active for arg in node.args)):
+            continue
+        if node.op is item:
+            part = parts.setdefault(node.args[0], {})
+            index = node.attrs[0]
+            part[index] = add(part[index], dy) if index in part else dy
+            continue
+        for arg, darg in zip(node.args, _cotangents(node, dy, y, active), strict=True):
+            if darg is None or arg not in active:
+                continue
+            _accumulate(cotangents, arg, darg)
+    return [cotangents.get(x) for x in xs]
+
+
+def _accumulate(cotangents: dict[Node, Node], node: Node, dy: Node) -> None:
+    if not node.dtype.is_inexact:
+        return
+    former = cotangents.get(node)
+    cotangents[node] = dy if former is None else add(former, dy)
+
+
+def _cotangents(node: Node, dy: Any, y: Any, active: set[Node]) -> Sequence[Node | None]:
+    op = node.op
+    attrs: Mapping[str, Any] = node.attributes
+    rule = op.gradient
+    if isinstance(rule, Absent):
+        if op.expand:
+            expanded = op.expand(*node.args, **attrs)
+            results = expanded if isinstance(expanded, tuple) else (expanded,)
+            dys = dy if isinstance(dy, tuple) else (dy,)
+            return pullback(results, dys, node.args)
+        if not _is_inexact(node):
+            return [None] * len(node.args)
+        if op.family == "pointwise":
+            return [None] * len(node.args)
+        raise _no_derivative(node, rule.reason)
+    extra = {"differentiate": vjp} if op.higher_order else {}
+    found = rule(dy, y, *node.args, **attrs, **extra)
+    result: list[Node | None] = []
+    for arg, darg in zip(node.args, found, strict=True):
+        if isinstance(darg, Absent):
+            if arg in active:
+                raise _no_derivative(node, darg.reason)
+            darg = None
+        result.append(darg)
+    return result
+
+
+def _is_inexact(node: Node) -> bool:
+    types = node.type if isinstance(node.type, tuple) else (node.type,)
+    return any(type.dtype.is_inexact for type in types)
+
+
+def _no_derivative(node: Node, reason: str) -> GradientError:
+    return GradientError(
+        explain(
+            f"gradient of {node.op.name}",
+            "an operation that has a derivative",
+            f"{node!r}: {reason}",
+            "Use stop_gradient on its input, or custom_gradient to say what the derivative is.",
+        )
+    )
+
+
+def vjp(function: Function) -> Function:
+    """The Function of (args, cotangents of the inexact results) -> cotangents of the inexact args.
+
+    An argument that no result depends on gets zeros.
+    """
+    kept = [type for type in function.result_types if type.dtype.is_inexact]
+    count = len(function.parameters)
+
+    def body(*values: Node) -> list[Node]:
+        args, dys = values[:count], iter(values[count:])
+        results = inline(function, args)
+        filled = [next(dys) if y.dtype.is_inexact else None for y in results]
+        xs = [arg for arg in args if arg.dtype.is_inexact]
+        found = pullback(results, filled, xs)
+        return [full_like(x, 0) if dx is None else dx for x, dx in zip(xs, found, strict=True)]
+
+    names = [*function.parameter_names, *(f"d{index}" for index in range(len(kept)))]
+    return build(f"{function.name}_vjp", [*function.parameter_types, *kept], body, names)
+
+
+def jvp(function: Function) -> Function:
+    """The Function of (args, tangents of the inexact args) -> (results, their tangents).
+
+    Tangents of results that are not inexact are left out.
+    """
+    count = len(function.parameters)
+    tangent_types = [type for type in function.parameter_types if type.dtype.is_inexact]
+
+    def body(*values: Node) -> list[Node]:
+        args, tangents = values[:count], values[count:]
+        results = inline(function, args)
+        return [*results, *pushforward(results, args, tangents)]
+
+    names = [*function.parameter_names, *(f"t{index}" for index in range(len(tangent_types)))]
+    return build(f"{function.name}_jvp", [*function.parameter_types, *tangent_types], body, names)
+
+
+def pushforward(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list[Node]:
+    """The tangents of the inexact ys for tangents dxs of the inexact xs."""
+    outputs = [y for y in ys if y.dtype.is_inexact]
+    inputs = [x for x in xs if x.dtype.is_inexact]
+    # Cotangents enter linearly, so any value serves as the point at which they are transposed;
+    # a marked copy of ones keeps them apart from every constant of the program.
+    dys = [mark(full_like(y, 1)) for y in outputs]
+    found = pullback(outputs, dys, inputs)
+    pairs = [(dx, t) for dx, t in zip(found, dxs, strict=True) if dx is not None]
+    tangents = pullback([dx for dx, _ in pairs], [t for _, t in pairs], dys)
+    return [
+        full_like(y, 0) if tangent is None else tangent
+        for y, tangent in zip(outputs, tangents, strict=True)
+    ]
