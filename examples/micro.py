@@ -1,7 +1,7 @@
 """Thalweg from nothing: a deep-learning framework and its compiler in under 300 lines.
 
 One idea carries everything: a program is a small immutable graph of tensor operations; all else
-builds such graphs, rewrites them or runs them. Read from top to bottom, then run this file.
+builds such graphs, rewrites them or runs them. Each part names its home in `src/thalweg`.
 """
 
 import ctypes
@@ -18,8 +18,8 @@ DTYPES = {"f32": np.float32, "f64": np.float64}
 INTERNED: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # (op, args, attrs) -> Node
 
 
-# 1. Node. Frozen and interned: the same (op, args, attrs) is the same object. So equality is `is`,
-# a node is a cheap key, and a common subexpression exists once because it cannot exist twice.
+# 1. Node (ir/). Frozen and interned: one (op, args, attrs) is one object. So equality is `is`, a
+# node is a cheap key, and a common subexpression exists once because it cannot exist twice.
 class Type(NamedTuple):
     """What is known of a value before it is computed, written `f32[64,2]`."""
 
@@ -40,8 +40,8 @@ class Node:
     type: Type
 
 
-# 2. Ops. Each is declared once and knows mathematics only; the machine comes in part 7. Positional
-# is data, keyword is metadata, everywhere. `infer` derives the type, or says what it wants instead.
+# 2. Ops (ops/). Each is declared once and knows mathematics only; the machine comes in part 7.
+# Positional is data, keyword is metadata. `infer` derives the type, or says what it wants instead.
 class Op(NamedTuple):
     """One word of the vocabulary. Calling it makes a node: `add(x, y)`, `broadcast(x, size=3)`."""
 
@@ -61,7 +61,7 @@ class Op(NamedTuple):
 
 # fmt: off
 def like(x: Node, value: float) -> Node:
-    """A constant of x's type that holds `value` everywhere."""
+    """A constant of x's type that holds `value` (rounded) everywhere."""
     return constant(value=float(DTYPES[x.type.dtype](value)), type=x.type)
 
 parameter = Op("parameter", None, None, lambda name, type: type)  # its value comes from the caller
@@ -87,7 +87,7 @@ matmul = Op("matmul", np.matmul,
 # fmt: on
 
 
-# 3. Function. A cut through the graph, from parameters to results: the unit of everything below.
+# 3. Function (ir/). A cut through the graph, from parameters to results: the unit of all below.
 class Function(NamedTuple):
     """Its text, `name(x: type) { %0: type = op(x, attr=value) ... }`, is its fingerprint."""
 
@@ -121,7 +121,7 @@ def walk(results: Sequence[Node], leaves: Collection[Node] = ()) -> list[Node]:
     return list(order)
 
 
-# 4. Evaluate. This slow and obvious interpreter is the oracle for everything fast below.
+# 4. Evaluate (transforms/). Slow and obvious: the oracle for everything fast below.
 def evaluate(function: Function, *arrays: np.ndarray) -> list[np.ndarray]:
     """The results of `function` on `arrays`, one NumPy call a node."""
     values = dict(zip(function.parameters, arrays, strict=True))
@@ -131,7 +131,7 @@ def evaluate(function: Function, *arrays: np.ndarray) -> list[np.ndarray]:
     return [values[node] for node in function.results]
 
 
-# 5. Gradient. Reverse mode goes from graph to graph. There is no tape: the graph is the tape.
+# 5. Gradient (transforms/). Reverse mode, from graph to graph. No tape: the graph is the tape.
 def gradient(result: Node, *inputs: Node) -> list[Node]:
     """d sum(result) / d input for each input, as nodes: call it twice for second derivatives."""
     adjoints = {result: like(result, 1)}
@@ -143,8 +143,8 @@ def gradient(result: Node, *inputs: Node) -> list[Node]:
     return [adjoints.get(node, like(node, 0)) for node in inputs]
 
 
-# 6. Rewrite. A rule is an equation: called with holes it is a pattern, with nodes a replacement,
-# with parameters a test. All hold bit for bit, save the sign of zero; negatives meet and vanish.
+# 6. Rewrite (ir/, passes/). A rule is an equation: called with holes it is a pattern, with nodes a
+# replacement, with parameters a test. These are exact, save the sign of zero; negatives cancel out.
 RULES = {
     "multiply_one": lambda x: (multiply(x, like(x, 1)), x),
     "negative_twice": lambda x: (negative(negative(x)), x),
@@ -182,8 +182,8 @@ def rewrite(function: Function, rules: dict[str, Callable]) -> Function:
     return after if after == function else rewrite(after, rules)
 
 
-# 7. Compile. Only here is a machine known: how one element of each pointwise op is computed. A
-# kernel is a chain of them in one loop, which reads each input once and stores no intermediate.
+# 7. Compile (passes/, loops/, backends/). Only here is a machine known. A kernel is a chain of
+# pointwise ops in one loop: it reads each input once and stores no intermediate.
 INSTRUCTIONS = {
     add: "\n  {y} = fadd {t} {0}, {1}",
     multiply: "\n  {y} = fmul {t} {0}, {1}",
@@ -213,8 +213,8 @@ def fuse(function: Function) -> Function:
 
 def emit(body: Function) -> str:
     """LLVM IR of a kernel: pointers to the inputs and to the result, and how many elements."""
-    (result,) = body.results
-    dtype, t = result.type.dtype, {"f32": "float", "f64": "double"}[result.type.dtype]
+    dtype = body.results[0].type.dtype
+    t = {"f32": "float", "f64": "double"}[dtype]
     names = {x: f"%x{i}" for i, x in enumerate(body.parameters)}
     chain = "".join(LOAD.format(y=y, t=t) for y in names.values())
     for node in walk(body.results, body.parameters):
@@ -232,7 +232,7 @@ entry:
 loop:
   %i = phi i64 [0, %entry], [%next, %loop]{chain}
   %p = getelementptr {t}, ptr %out, i64 %i
-  store {t} {names[result]}, ptr %p
+  store {t} {names[body.results[0]]}, ptr %p
   %next = add i64 %i, 1
   %more = icmp ult i64 %next, %size
   br i1 %more, label %loop, label %done
@@ -262,7 +262,7 @@ def jit(body: Function) -> Callable[..., np.ndarray]:
     return call
 
 
-# 8. Train. Forward pass, loss, gradient and update are one function, so they compile as one.
+# 8. Train (engine/). Forward pass, loss, gradient and update are one function, compiled as one.
 def network(rows: int, hidden: int, rate: float, dtype: str = "f32") -> Function:
     """`step(x, t, w1, b1, w2) -> loss, w1, b1, w2`: logistic regression on a relu layer."""
     shapes = {"x": (rows, 2), "t": (rows, 1), "w1": (2, hidden), "b1": (hidden,), "w2": (hidden, 1)}

@@ -1,11 +1,14 @@
 """From a traced graph to what runs: the stages, each computed when first asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from thalweg.base.errors import ArgumentError, explain
+from thalweg.engine.run import own
+from thalweg.engine.tensor import Tensor, from_buffer
 from thalweg.ir.function import Function
 from thalweg.ir.show import show
 from thalweg.passes.pipeline import PIPELINE, run_pass
+from thalweg.transforms.evaluate import run
 
 
 class Stages(Mapping):
@@ -30,9 +33,11 @@ class Stages(Mapping):
         return 1 + len(PIPELINE)
 
 
-def stages(traced: Function) -> Stages:
-    """The stages of a traced Function."""
-    return Stages(traced)
+def run_stages(made: Stages, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The results of a Function for computed inputs, by its last stage."""
+    *_, last = made
+    arrays = [tensor.numpy() for tensor in inputs]
+    return [from_buffer(own(result)) for result in run(made[last], *arrays)]
 
 
 def show_stage(made: Mapping[str, Function], stage: str, comments: bool = False) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, TraceError, explain
-from thalweg.engine import compile as compile_
+from thalweg.engine.compile import Stages, run_stages, show_stage
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import active_recorder, pause, resume
 from thalweg.engine.tensor import Tensor, evaluate, from_buffer, node_of, wrap
@@ -52,7 +52,7 @@ class Variant:
 
     shapes: tuple[tuple, ...]
     graph: Function
-    stages: Any
+    stages: Stages
     variables: list[Variable]
     assigned: list[Variable]
     captured: list[Tensor]
@@ -94,6 +94,7 @@ class TracedFunction:
         self.given_shapes = {key: tuple(shape) for key, shape in (shapes or {}).items()}
         self._check_names()
         self._variants: dict[Any, list[Variant]] = {}
+        self.variants: list[Variant] = []
         self._lock = threading.RLock()
         functools.update_wrapper(self, function)
 
@@ -123,26 +124,31 @@ class TracedFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         variant, tensors = self._prepare(args, kwargs)
-        is_eager = current_trace() is None
-        nodes = [node_of(tensor) for tensor in tensors]
-        nodes += [node_of(variable.value) for variable in variant.variables]
-        nodes += [node_of(tensor) for tensor in variant.captured]
-        results = [wrap(node) for node in items(call(*nodes, function=variant.graph))]
+        if current_trace() is None and active_recorder() is None:
+            results = self._run(variant, tensors)
+        else:
+            results = self._build(variant, tensors)
         count = len(results) - len(variant.assigned)
         for variable, value in zip(variant.assigned, results[count:], strict=True):
             variable.assign(value)
-        if is_eager and active_recorder() is None:
-            evaluate(results)
         found = iter(results[:count])
         outputs = [next(found) if output is _TENSOR else output for output in variant.outputs]
         return unflatten(variant.structure, outputs)
 
-    # What users look at --------------------------------------------------------------------------
+    def _run(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The results computed now, by the last stage of the trace."""
+        inputs = [*tensors, *(each.value for each in variant.variables), *variant.captured]
+        evaluate(inputs)
+        return run_stages(variant.stages, inputs)
 
-    @property
-    def variants(self) -> list[Variant]:
-        """All traces, in the order in which they were made."""
-        return [variant for group in self._variants.values() for variant in group]
+    def _build(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The results as part of the graph around this call: another trace, or a recorder's."""
+        nodes = [node_of(tensor) for tensor in tensors]
+        nodes += [node_of(variable.value) for variable in variant.variables]
+        nodes += [node_of(tensor) for tensor in variant.captured]
+        return [wrap(node) for node in items(call(*nodes, function=variant.graph))]
+
+    # What users look at --------------------------------------------------------------------------
 
     @property
     def why(self) -> list[str]:
@@ -165,7 +171,7 @@ class TracedFunction:
 
     def show(self, stage: str = "simplified", comments: bool = False) -> str:
         """The text of a stage of the newest trace."""
-        return compile_.show_stage(self.stages, stage, comments)
+        return show_stage(self.stages, stage, comments)
 
     def __repr__(self) -> str:
         return f"<traced function {self.name}, {len(self.variants)} traces>"
@@ -196,6 +202,7 @@ class TracedFunction:
             ]
             variant = self._trace(key, inputs, shapes, group)
             group.insert(0, variant)
+            self.variants.append(variant)
             return variant, tensors
 
     def _bind(self, args: tuple, kwargs: dict) -> tuple[tuple[str, ...], tuple]:
@@ -268,7 +275,7 @@ class TracedFunction:
         """The shapes to trace with: given ones, or symbols where this call differs from before."""
         given = [self._given(origin, shape) for origin, shape in zip(inputs, shapes, strict=True)]
         if former is None:
-            if self._variants and any(self._variants.values()):
+            if self.variants:
                 return given, "arguments of another structure, element type or static value"
             return given, "the first call"
         changes: dict[tuple[Any, Any], Dim] = {}
@@ -333,7 +340,7 @@ class TracedFunction:
         return Variant(
             shapes=tuple(shapes),
             graph=graph,
-            stages=compile_.stages(graph),
+            stages=Stages(graph),
             variables=list(trace.variables),
             assigned=assigned,
             captured=[tensor for tensor, _ in trace.captured.values()],

@@ -5,14 +5,16 @@ and a type), so two Functions with equal text hold the very same nodes, and a Fu
 an attribute (the body of a loop) at the price of a hash of identities.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from thalweg.base.errors import VerifyError, explain
+from thalweg.ir.dim import Dim, is_known_equal, named, solve, symbols
+from thalweg.ir.dim import substitute as dim_substitute
 from thalweg.ir.leaves import Tag, parameter
-from thalweg.ir.node import Node
-from thalweg.ir.types import TensorType
+from thalweg.ir.node import Node, make
+from thalweg.ir.types import Size, TensorType, tensor_type
 from thalweg.ir.walk import postorder, substitute
 
 
@@ -83,8 +85,77 @@ def close(name: str, inner: Sequence[Node], results: Sequence[Node]) -> Function
 
 
 def inline(function: Function, args: Sequence[Node]) -> list[Node]:
-    """The results of a Function with nodes in place of its parameters."""
-    return substitute(function.results, dict(zip(function.parameters, args, strict=True)))
+    """The results of a Function with nodes in place of its parameters.
+
+    Named sizes of the parameters take the sizes that the nodes have.
+    """
+    replaced = dict(zip(function.parameters, args, strict=True))
+    sizes = fit_sizes(function.parameter_types, [arg.type for arg in args])
+    if sizes is None:
+        raise VerifyError(
+            explain(
+                f"inline {function.name}",
+                f"nodes of types {', '.join(map(str, function.parameter_types))}",
+                ", ".join(str(arg.type) for arg in args),
+            )
+        )
+    if all(str(size) == name for name, size in sizes.items()):
+        return substitute(function.results, replaced)
+    for node in function.order():
+        if node not in replaced:
+            own = tuple([replaced[arg] for arg in node.args])
+            replaced[node] = make(node.op, own, with_sizes(node.attrs, sizes))
+    return [replaced[result] for result in function.results]
+
+
+def fit_sizes(
+    patterns: Sequence[TensorType], types: Sequence[TensorType]
+) -> dict[str, Size] | None:
+    """The named sizes under which types fit the patterns, or None where they do not."""
+    sizes: dict[str, Size] = {}
+    waiting: list[tuple[Dim, Size]] = []
+    if len(patterns) != len(types):
+        return None
+    for pattern, type in zip(patterns, types, strict=True):
+        if pattern is type and pattern.is_static:
+            continue
+        if pattern.dtype is not type.dtype or pattern.rank != type.rank:
+            return None
+        for wanted, found in zip(pattern.shape, type.shape, strict=True):
+            if not isinstance(wanted, Dim):
+                if not is_known_equal(wanted, found):
+                    return None
+            elif str(wanted).isidentifier():
+                known = sizes.setdefault(str(wanted), found)
+                if known is not found and not is_known_equal(known, found):
+                    return None
+            else:
+                waiting.append((wanted, found))
+    for wanted, found in waiting:
+        size = dim_substitute(wanted, sizes)
+        missing = [name for name in symbols(size) if name not in sizes]
+        if missing and isinstance(found, int):
+            solved = solve(wanted, found, {k: v for k, v in sizes.items() if isinstance(v, int)})
+            if solved is None:
+                return None
+            sizes.update(solved)
+        elif not is_known_equal(size, found):
+            return None
+        else:
+            for name in missing:
+                sizes[name] = named(name)
+    return sizes
+
+
+def with_sizes(value: Any, sizes: Mapping[str, Size]) -> Any:
+    """An attribute or shape with other sizes in place of named ones; Functions keep their own."""
+    if isinstance(value, Dim):
+        return dim_substitute(value, sizes)
+    if isinstance(value, tuple):
+        return tuple([with_sizes(each, sizes) for each in value])
+    if isinstance(value, TensorType):
+        return tensor_type(value.dtype, with_sizes(value.shape, sizes))
+    return value
 
 
 def _name(node: Node) -> str:

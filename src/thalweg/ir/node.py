@@ -7,11 +7,15 @@ and the name of the layer and rule that were active when the node was first made
 
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from thalweg.base import frames
 from thalweg.base.errors import ArgumentTypeError, explain
 from thalweg.base.options import options
+from thalweg.ir.attribute import Hole
 from thalweg.ir.types import TensorType
 
 if TYPE_CHECKING:
@@ -79,29 +83,25 @@ def type_text(type: NodeType) -> str:
     return f"({', '.join(map(str, type))})" if isinstance(type, tuple) else str(type)
 
 
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a node came from: the user's place, the layer path, the rule that made it, its origin.
+    """Where a node came from: the user's place, the layer path, the rule or transform."""
 
-    `origins` are the nodes that a rewrite replaced by this one.
-    """
-
-    __slots__ = ("layer", "origins", "place", "rule")
-
-    def __init__(self, place: Any, layer: str, rule: str, origins: tuple["Provenance", ...] = ()):
-        self.place = place
-        self.layer = layer
-        self.rule = rule
-        self.origins = origins
+    place: frames.Place | None
+    layer: str
+    rule: str
 
 
 class _Entry(weakref.ref):
-    __slots__ = ("key", "layer", "origins", "place", "rule")
+    __slots__ = ("key", "layer", "place", "rule")
 
 
 class _Context(threading.local):
+    """What new nodes are said to come from; `place` stands in for the user's frame when set."""
+
     layer = ""
     rule = ""
-    origins: tuple = ()
+    place: Any = None
 
 
 context = _Context()
@@ -133,7 +133,7 @@ def make(op: "Op", args: tuple[Node, ...], attrs: tuple = ()) -> Node:
     except AttributeError:
         received = ", ".join(type(arg).__name__ for arg in args)
         raise ArgumentTypeError(explain(op.name, "nodes as data", received)) from None
-    if ANY in types:
+    if ANY in types or (not args and any(value.__class__ is Hole for value in attrs)):
         result = ANY
     elif attrs:
         result = op.infer(*types, **dict(zip(op.attribute_names, attrs, strict=True)))
@@ -146,10 +146,9 @@ def make(op: "Op", args: tuple[Node, ...], attrs: tuple = ()) -> Node:
     _set_type(node, result)
     entry = _Entry(node, _forget)
     entry.key = key
-    entry.place = frames.place(2) if options().provenance else None
+    entry.place = context.place or (frames.place(2) if options().provenance else None)
     entry.layer = context.layer
     entry.rule = context.rule
-    entry.origins = context.origins
     with _lock:
         former = _table.get(key)
         if former is not None:
@@ -163,7 +162,19 @@ def make(op: "Op", args: tuple[Node, ...], attrs: tuple = ()) -> Node:
 def provenance(node: Node) -> Provenance:
     """Where a node came from."""
     entry = _table[(node.op, node.args, node.attrs)]
-    return Provenance(entry.place, entry.layer, entry.rule, entry.origins)
+    return Provenance(entry.place, entry.layer, entry.rule)
+
+
+@contextmanager
+def made_by(rule: str, node: Node) -> Iterator[None]:
+    """Within this block new nodes come from a rule or transform applied to `node`."""
+    former = context.rule, context.layer, context.place
+    origin = provenance(node)
+    context.rule, context.layer, context.place = rule, origin.layer, origin.place
+    try:
+        yield
+    finally:
+        context.rule, context.layer, context.place = former
 
 
 def count() -> int:

@@ -18,7 +18,7 @@ the other. What padding and dilation add is 0: where the kernel is infinite, a b
 not read NaN there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -26,13 +26,10 @@ import numpy as np
 from thalweg.base.errors import DTypeError, ShapeError, explain
 from thalweg.ir.attribute import Element, Sizes
 from thalweg.ir.dim import is_known_at_least, is_known_equal
-from thalweg.ir.leaves import full_like
+from thalweg.ir.leaves import full, full_like
 from thalweg.ir.node import Node
 from thalweg.ir.op import Op, Refusal, Sample, declare
 from thalweg.ir.types import (
-    COMPLEX,
-    FLOATS,
-    INTEGERS,
     NUMERIC,
     DType,
     Shape,
@@ -56,7 +53,6 @@ from thalweg.ops.elementwise import cast, conjugate
 from thalweg.ops.movement import inverse_permutation, reshape, reverse, transpose
 from thalweg.ops.samples import a_type, values
 from thalweg.ops.window_sizes import (
-    Paddings,
     Sweep,
     check_options,
     check_sweeps,
@@ -124,14 +120,8 @@ def _flops(result: TensorType, count: Size) -> Size:
     return result.size * count * (8 if result.dtype.is_complex else 2)
 
 
-def _in_result_dtype(y: Node, x: Node) -> Node:
-    """An operand, conjugated, in the type of the result: what its partner's gradient takes."""
-    x = conjugate(x)
+def _in_dtype_of(y: Node, x: Node) -> Node:
     return x if x.dtype is y.dtype else cast(x, dtype=y.dtype)
-
-
-def _like_operand(dx: Node, x: Node) -> Node:
-    return dx if dx.dtype is x.dtype else cast(dx, dtype=x.dtype)
 
 
 # Dot ----------------------------------------------------------------------------------------------
@@ -156,14 +146,14 @@ def _check_dot_axes(lhs: TensorType, rhs: TensorType, contract: Axes, batch: Axe
                 explain("dot", f"{name} of as many axes of lhs as of rhs", f"{name}={pair}",
                         f"Write for instance {name}=((1,), (0,)).")
             )  # fmt: skip
-    for side, type in enumerate((lhs, rhs)):
+    for side, (name, operand) in enumerate((("lhs", lhs), ("rhs", rhs))):
         axes = (*contract[side], *batch[side])
-        if len(set(axes)) != len(axes) or not all(0 <= axis < type.rank for axis in axes):
+        if len(set(axes)) != len(axes) or not all(0 <= axis < operand.rank for axis in axes):
             raise ShapeError(
                 explain(
                     "dot",
-                    f"distinct axes of {('lhs', 'rhs')[side]}, from 0 to {type.rank - 1}",
-                    f"contract {contract[side]} and batch {batch[side]} for {type}",
+                    f"distinct axes of {name}, each at least 0 and below {operand.rank}",
+                    f"contract {contract[side]} and batch {batch[side]} for {operand}",
                 )
             )
 
@@ -215,10 +205,10 @@ def _evaluate_dot(lhs: np.ndarray, rhs: np.ndarray, *, contract, batch, dtype) -
     stack, m, n = sizes(lhs, batch[0]), sizes(lhs, rows), sizes(rhs, columns)
     count = prod(sizes(lhs, contract[0]))
     wide = _sum_dtype(lhs.dtype, dtype, count)
-    left = lhs.transpose(*batch[0], *rows, *contract[0]).reshape(prod(stack), prod(m), count)
-    right = rhs.transpose(*batch[1], *contract[1], *columns).reshape(prod(stack), count, prod(n))
+    left = lhs.transpose((*batch[0], *rows, *contract[0])).reshape(prod(stack), prod(m), count)
+    right = rhs.transpose((*batch[1], *contract[1], *columns)).reshape(prod(stack), count, prod(n))
     sums = np.matmul(left.astype(wide, copy=False), right.astype(wide, copy=False))
-    return _as_result(sums, lhs.dtype, dtype).reshape(*stack, *m, *n)
+    return _as_result(sums, lhs.dtype, dtype).reshape((*stack, *m, *n))
 
 
 def _restored(product: Node, axes: Sequence[int]) -> Node:
@@ -236,13 +226,13 @@ def _differentiate_dot(dy: Node, y: Node, lhs: Node, rhs: Node, *, contract, bat
     # Each gradient lists the contracted axes in the order in which the other operand has them.
     partner_of_rhs = dict(zip(contract[1], contract[0], strict=True))
     partner_of_lhs = dict(zip(contract[0], contract[1], strict=True))
-    dlhs = dot(dy, _in_result_dtype(y, rhs), contract=(columns_of_dy, columns),
+    dlhs = dot(dy, _in_dtype_of(y, conjugate(rhs)), contract=(columns_of_dy, columns),
                batch=(stack, batch[1]))  # fmt: skip
-    drhs = dot(_in_result_dtype(y, lhs), dy, contract=(rows, rows_of_dy),
+    drhs = dot(_in_dtype_of(y, conjugate(lhs)), dy, contract=(rows, rows_of_dy),
                batch=(batch[0], stack))  # fmt: skip
     dlhs = _restored(dlhs, (*batch[0], *rows, *(partner_of_rhs[k] for k in sorted(contract[1]))))
     drhs = _restored(drhs, (*batch[1], *(partner_of_lhs[k] for k in sorted(contract[0])), *columns))
-    return _like_operand(dlhs, lhs), _like_operand(drhs, rhs)
+    return _in_dtype_of(lhs, dlhs), _in_dtype_of(rhs, drhs)
 
 
 def _batch_dot(size, mapped, lhs: Node, rhs: Node, *, contract, batch, dtype):
@@ -298,8 +288,12 @@ def _refuse_dot():
     yield Refusal((x, y), {"contract": ((1,), (0,))}, "Did you mean axis 1 of rhs?")
     yield Refusal((a_type("f32[3,2]"), y), {"contract": ((1,), (1,))}, "mean axis 0 of lhs?")
     yield Refusal((x, y), {"contract": ((1,), (1,)), "batch": ((0,), (0,))}, "batch axes of equal")
-    yield Refusal((x, y), {"contract": ((2,), (1,))}, "distinct axes of lhs, from 0 to 1")
-    yield Refusal((x, y), {"contract": ((1,), (-1,))}, "distinct axes of rhs, from 0 to 1")
+    yield Refusal(
+        (x, y), {"contract": ((2,), (1,))}, "distinct axes of lhs, each at least 0 and below 2"
+    )
+    yield Refusal(
+        (x, y), {"contract": ((1,), (-1,))}, "distinct axes of rhs, each at least 0 and below 2"
+    )
     yield Refusal((x, x), {"contract": ((1,), (1,)), "batch": ((1,), (0,))}, "distinct axes of lhs")
     yield Refusal((x, y), {"contract": ((1,), ())}, "as many axes of lhs as of rhs")
     yield Refusal((x, y), {"contract": (1, 1)}, "Write for instance contract=((1,), (0,))")
@@ -361,9 +355,9 @@ def _check_channels(x: TensorType, kernel: TensorType, groups: Size) -> None:
 def _fitting_groups(x: TensorType, kernel: TensorType, groups: Size) -> str:
     channels, depth, outputs = x.shape[-1], kernel.shape[-2], kernel.shape[-1]
     are_known = all(type(size) is int for size in (channels, depth, outputs, groups))
-    if are_known and depth and channels and channels % depth == 0:
-        if outputs % (channels // depth) == 0:
-            return f"feature_groups={channels // depth} would fit."
+    fitting = channels // depth if are_known and depth else 0
+    if fitting and channels == fitting * depth and outputs % fitting == 0:
+        return f"feature_groups={fitting} would fit."
     if are_known and channels % groups == 0 and outputs % groups == 0:
         wanted = (*kernel.shape[:-2], channels // groups, outputs)
         return f"A kernel of shape {shape_text(wanted)} would fit."
@@ -413,52 +407,262 @@ def _infer_conv(x: TensorType, kernel: TensorType, *, strides, padding, input_di
     if any(is_known_equal(size, 0) for size in kernel.shape[:-2]):
         raise ShapeError(explain("conv", "a kernel of at least one place", f"kernel {kernel}"))
     sweeps = _sweeps(x, kernel, strides, padding, input_dilation, kernel_dilation)
-    positions = check_sweeps("conv", sweeps, x, first=1)
+    positions = check_sweeps("conv", sweeps, x, first=1, word="kernel")
     return tensor_type(result, (count // batch_groups, *positions, outputs))
 
 
-# The copy of all windows of a part of the batch is kept near this size, which fits a CPU's cache.
-_COPY_BYTES = 2**24
+# The copy of all windows of a part of the batch is kept near this size: a core's cache holds it.
+_COPY_BYTES = 2**22
 
 
 def _evaluate_conv(x: np.ndarray, kernel: np.ndarray, *, strides, padding, input_dilation,
                    kernel_dilation, feature_groups, batch_groups, dtype) -> np.ndarray:  # fmt: skip
     sweeps = _sweeps(x, kernel, strides, padding, input_dilation, kernel_dilation)
-    *window, depth, outputs = kernel.shape
     positions = [sweep.positions for sweep in sweeps]
-    batch = x.shape[0] // batch_groups
-    count = prod(window) * depth
+    *window, depth, outputs = kernel.shape
+    n, rank, count = x.shape[0] // batch_groups, len(sweeps), prod(window) * depth
     groups = feature_groups * batch_groups
-    width = outputs // groups
     wide = _sum_dtype(x.dtype, dtype, count)
-    sums = np.zeros((batch, prod(positions), groups, width), wide)
+    sums = np.zeros((n, *positions, groups, outputs // groups), wide)
     if sums.size and count:
-        # (group, n, position, place of the window and channel) @ (group, the same, output)
-        weights = kernel.reshape(count, groups, width).transpose(1, 0, 2).astype(wide, copy=False)
-        patches = _patches(x.astype(wide, copy=False), sweeps, feature_groups, batch_groups)
-        copied = prod(positions) * count * groups * wide.itemsize
-        step = max(1, _COPY_BYTES // copied)
-        for begin in range(0, batch, step):
-            part = patches[:, begin : begin + step]
+        # [N, positions..., C, window...] -> [group, n, positions..., window..., channel], a view;
+        # one of the two numbers of groups is 1.
+        view = place(x.astype(wide, copy=False), sweeps, 0, first=1)
+        for axis, sweep in enumerate(sweeps, 1):
+            view = windows_along(view, sweep, axis)
+        view = view.reshape(batch_groups, n, *positions, feature_groups, depth, *window)
+        view = np.moveaxis(view, (rank + 2, rank + 3), (1, -1))
+        view = view[:, 0] if batch_groups > 1 else view[0]
+        # (group, n and position, window and channel) @ (group, window and channel, output)
+        weights = kernel.astype(wide, copy=False).reshape(count, groups, outputs // groups)
+        weights = weights.transpose(1, 0, 2)
+        step = max(1, _COPY_BYTES // (prod(positions) * groups * count * wide.itemsize))
+        for begin in range(0, n, step):
+            part = view[:, begin : begin + step]
             rows = part.shape[1] * prod(positions)
             product = np.matmul(part.reshape(groups, rows, count), weights)
-            product = product.reshape(groups, part.shape[1], prod(positions), width)
-            sums[begin : begin + step] = product.transpose(1, 2, 0, 3)
-    return _as_result(sums.reshape(batch, *positions, outputs), x.dtype, dtype)
+            product = product.reshape(groups, part.shape[1], *positions, outputs // groups)
+            sums[begin : begin + step] = np.moveaxis(product, 0, -2)
+    return _as_result(sums.reshape(n, *positions, outputs), x.dtype, dtype)
 
 
-def _patches(x: np.ndarray, sweeps: Sequence[Sweep], feature_groups: int, batch_groups: int):
-    """A view [group, N, positions..., window..., C] of everything that a kernel is laid on."""
-    view = place(x, sweeps, 0, first=1)
-    rank = len(sweeps)
-    for axis, sweep in enumerate(sweeps, 1):
-        view = windows_along(view, sweep, axis)
-    view = view.transpose(*range(1 + rank), *range(2 + rank, 2 + 2 * rank), 1 + rank)
-    count, *middle, channels = view.shape
-    view = view.reshape(
-        batch_groups, count // batch_groups, *middle, feature_groups, channels // feature_groups
+def _conv_in(y: Node, x: Node, kernel: Node, sweeps: Sequence[Sweep], feature_groups: Size = 1,
+             batch_groups: Size = 1) -> Node:  # fmt: skip
+    """A convolution by sweeps, of operands in the type of y."""
+    return conv(
+        _in_dtype_of(y, x),
+        _in_dtype_of(y, kernel),
+        strides=tuple(each.stride for each in sweeps),
+        padding=paddings(sweeps),
+        input_dilation=tuple(each.input_dilation for each in sweeps),
+        kernel_dilation=tuple(each.window_dilation for each in sweeps),
+        feature_groups=feature_groups,
+        batch_groups=batch_groups,
     )
-    # One of the two numbers of groups is 1.
-    return np.moveaxis(view, -2, 0)[0] if batch_groups > 1 else np.moveaxis(view[0], -2, 0)
 
-conv = None
+
+def _differentiate_conv(dy: Node, y: Node, x: Node, kernel: Node, *, strides, padding,
+                        input_dilation, kernel_dilation, feature_groups, batch_groups,
+                        dtype):  # fmt: skip
+    sweeps = _sweeps(x, kernel, strides, padding, input_dilation, kernel_dilation)
+    if any(is_known_equal(sweep.size, 0) for sweep in sweeps):
+        return full_like(x, 0), full_like(kernel, 0)
+    dx = _conv_in(
+        y,
+        dy,
+        _adjoint_kernel(conjugate(kernel), feature_groups * batch_groups),
+        [sweep.adjoint() for sweep in sweeps],
+        feature_groups=feature_groups * batch_groups,
+    )
+    # [n, spatial..., group and channel] -> [group and n, spatial..., channel]
+    dx = _moved_groups(dx, batch_groups, x.type.rank - 1, 0)
+    # Channels stand for the batch, the batch for channels, and dy for the kernel.
+    last = x.type.rank - 1
+    spatial = tuple(range(1, last))
+    dkernel = _conv_in(
+        y,
+        transpose(conjugate(x), axes=(last, *spatial, 0)),
+        transpose(dy, axes=(*spatial, 0, last)),
+        [sweep.correlation() for sweep in sweeps],
+        feature_groups=batch_groups,
+        batch_groups=feature_groups,
+    )
+    dkernel = transpose(dkernel, axes=(*spatial, 0, last))
+    return _in_dtype_of(x, dx), _in_dtype_of(kernel, dkernel)
+
+
+def _adjoint_kernel(kernel: Node, groups: Size) -> Node:
+    """The kernel of the input's gradient: reversed in space, outputs and channels swapped.
+
+    [spatial..., C, group and output] -> [spatial..., output, group and C]
+    """
+    rank = kernel.type.rank
+    spatial = tuple(range(rank - 2))
+    if spatial:
+        kernel = reverse(kernel, axes=spatial)
+    kernel = _moved_groups(kernel, groups, rank - 1, rank - 2)
+    return transpose(kernel, axes=(*spatial, rank - 1, rank - 2))
+
+
+def _reshaped(x: Node, shape: Shape) -> Node:
+    return x if x.shape == shape else reshape(x, shape=shape)
+
+
+def _merged(x: Node, axis: int, groups: Size = 1) -> Node:
+    """The leading axis as a slow part of another: [size, ..., (groups, n), ...] ->
+    [..., (groups, size, n), ...]; `axis` counts without the leading one.
+    """
+    size, *shape = x.shape
+    lead = () if is_known_equal(groups, 1) else (groups,)
+    rest = shape[axis] // groups
+    x = _reshaped(x, (size, *shape[:axis], *lead, rest, *shape[axis + 1 :]))
+    middle = 1 + axis + len(lead)
+    x = transpose(x, axes=(*range(1, middle), 0, *range(middle, x.type.rank)))
+    return _reshaped(x, (*shape[:axis], size * shape[axis], *shape[axis + 1 :]))
+
+
+def _parted(x: Node, axis: int, size: Size, groups: Size = 1) -> Node:
+    """The inverse of `_merged`: [..., (groups, size, n), ...] -> [size, ..., (groups, n), ...]."""
+    shape = x.shape
+    lead = () if is_known_equal(groups, 1) else (groups,)
+    total = shape[axis] // size
+    x = _reshaped(x, (*shape[:axis], *lead, size, total // groups, *shape[axis + 1 :]))
+    middle = axis + len(lead)
+    x = transpose(x, axes=(middle, *_free(x.type.rank, (middle,))))
+    return _reshaped(x, (size, *shape[:axis], total, *shape[axis + 1 :]))
+
+
+def _moved_groups(x: Node, groups: Size, source: int, target: int) -> Node:
+    """Groups, the slow part of one axis, made the slow part of another axis."""
+    return x if is_known_equal(groups, 1) else _merged(_parted(x, source, groups), target)
+
+
+def _batch_conv(size, mapped, x: Node, kernel: Node, *, feature_groups, batch_groups,
+                **attrs):  # fmt: skip
+    if is_known_equal(size, 0):
+        types = (
+            arg.type.with_shape(arg.shape[is_mapped:])
+            for arg, is_mapped in zip((x, kernel), mapped, strict=True)
+        )
+        one = _infer_conv(*types, feature_groups=feature_groups, batch_groups=batch_groups, **attrs)
+        return full(0, one.dtype, (0, *one.shape))
+    last = kernel.type.rank - mapped[1] - 1
+    if not mapped[1]:
+        x = _merged(x, 0, batch_groups)
+        y = conv(x, kernel, feature_groups=feature_groups, batch_groups=batch_groups, **attrs)
+        return _parted(y, 0, size)
+    if not mapped[0]:
+        groups = feature_groups * batch_groups
+        kernel = _merged(kernel, last, groups)
+        y = conv(x, kernel, feature_groups=feature_groups, batch_groups=batch_groups, **attrs)
+        return _parted(y, last, size, groups)
+    # Each example is a group of its own.
+    if is_known_equal(batch_groups, 1):
+        x = _merged(x, last)
+        feature_groups = size * feature_groups
+    else:
+        x = _merged(x, 0)
+        batch_groups = size * batch_groups
+    kernel = _merged(kernel, last)
+    y = conv(x, kernel, feature_groups=feature_groups, batch_groups=batch_groups, **attrs)
+    return _parted(y, last, size)
+
+
+def _conv_attrs(rank: int, **given):
+    """The attributes of a plain convolution, but for those given."""
+    ones = (1,) * rank
+    return {
+        "strides": ones,
+        "padding": ((0, 0),) * rank,
+        "input_dilation": ones,
+        "kernel_dilation": ones,
+    } | given
+
+
+def _sample_conv():
+    def sample(element, x, kernel, name="", **given):
+        args = (values(x, element, seed=1), values(kernel, element, seed=2))
+        return Sample(args, _conv_attrs(len(x) - 2, **given), name=name)
+
+    for dtype in NUMERIC:
+        yield sample(dtype, (2, 5, 2), (3, 2, 3), padding=((1, 1),), strides=(2,))
+    for dtype, result in ((float16, float32), (bfloat16, float32), (int8, int32), (uint8, int32)):
+        yield sample(dtype, (2, 4, 2), (2, 2, 1), dtype=result)
+    for dtype in (float32, float64, complex128):
+        yield sample(dtype, (2, 3), (3, 4), "rank 0")
+        yield sample(dtype, (1, 4, 5, 2), (3, 2, 2, 3), padding=((1, 1), (0, 1)))
+        yield sample(dtype, (2, 4, 4, 2), (1, 1, 2, 3), "1x1")
+        yield sample(dtype, (0, 4, 2), (3, 2, 3), "no examples")
+        yield sample(dtype, (2, 4, 0), (3, 0, 3), "no channels")
+        yield sample(dtype, (2, 4, 2), (3, 2, 0), "no outputs")
+        yield sample(dtype, (2, 5, 4), (2, 2, 6), "groups", padding=((1, 0),), feature_groups=2)
+        yield sample(dtype, (4, 5, 2), (2, 2, 6), "batch groups", batch_groups=2)
+    for dtype in (float64,):
+        yield sample(dtype, (1, 3, 4, 3, 1), (2, 2, 2, 1, 2), padding=((1, 0), (0, 0), (0, 1)))
+        yield sample(dtype, (1, 6, 7, 1), (2, 3, 1, 2), "remainder", strides=(3, 2))
+        yield sample(dtype, (1, 5, 4, 1), (2, 3, 1, 1), "cropped", padding=((-1, 2), (0, -1)))
+        yield sample(dtype, (1, 7, 6, 1), (3, 2, 1, 1), "spread", kernel_dilation=(2, 3))
+        yield sample(dtype, (1, 3, 2, 1), (3, 2, 1, 1), "transposed", input_dilation=(2, 3),
+                     padding=((2, 1), (-1, 1)))  # fmt: skip
+        yield sample(dtype, (2, 4, 2), (3, 2, 2), "everything", input_dilation=(3,), strides=(2,),
+                     kernel_dilation=(2,), padding=((-2, 3),))  # fmt: skip
+        yield sample(dtype, (2, 4, 3), (2, 1, 6), "depthwise", feature_groups=3, strides=(2,))
+        yield sample(dtype, (6, 4, 1), (2, 1, 3), "batch by batch", batch_groups=3, strides=(2,))
+        yield sample(dtype, (2, 4, 2), (3, 2, 1), "far padding", padding=((5, -3),))
+        yield sample(dtype, (1, 0, 2), (1, 2, 1), "empty axis", padding=((1, 1),))
+        yield sample(dtype, (1, 0, 2), (3, 2, 1), "empty result")
+
+
+def _refuse_conv():
+    def refusal(x, kernel, message, rank=1, **given):
+        return Refusal((a_type(x), a_type(kernel)), _conv_attrs(rank, **given), message)
+
+    x, kernel = "f32[2,8,6]", "f32[3,6,4]"
+    yield refusal("bool[2,8,6]", "bool[3,6,4]", "any(logical_and(x, y))")
+    yield refusal(x, "f64[3,6,4]", "operands of equal element type")
+    yield refusal(x, kernel, "a result of float32 or a wider type", dtype=float16)
+    yield refusal("f32[6]", "f32[6]", "x [N, spatial..., C]")
+    yield refusal(x, "f32[3,3,6,4]", "with as many axes")
+    yield refusal(x, "f32[3,3,4]", "feature_groups=2 would fit")
+    yield refusal(x, "f32[3,4,4]", "A kernel of shape [3,6,4] would fit")
+    yield refusal(x, "f32[3,2,8]", "feature_groups=4 must divide the 6", feature_groups=4)
+    yield refusal(x, "f32[3,2,4]", "outputs that feature_groups=3 divides", feature_groups=3)
+    yield refusal(x, kernel, "but not both", feature_groups=2, batch_groups=2)
+    yield refusal(x, kernel, "groups of at least 1", feature_groups=0)
+    yield refusal(x, kernel, "the batch to be a multiple of batch_groups=4", batch_groups=4)
+    yield refusal(x, "f32[3,6,3]", "outputs to be a multiple of batch_groups=2", batch_groups=2)
+    yield refusal(x, kernel, "strides of one size of at least 1", strides=(0,))
+    yield refusal(x, kernel, "strides of one size of at least 1 for each of 1", strides=(1, 1))
+    yield refusal(x, kernel, "padding of one pair (low, high)", padding=(1,))
+    yield refusal(x, kernel, "kernel_dilation of one size", kernel_dilation=2)
+    yield refusal(x, "f32[0,6,4]", "a kernel of at least one place")
+    yield refusal(x, "f32[9,6,4]", "Use padding 'same', a smaller kernel")
+    yield refusal(x, kernel, "reaches over 9 places, on axis 1", kernel_dilation=(4,))
+
+
+conv = declare(
+    Op(
+        name="conv",
+        doc="Sums of products of a kernel with every window of x: a cross-correlation over any "
+        "number of spatial axes, with strides, padding, dilation and groups.",
+        infer=_infer_conv,
+        evaluate=_evaluate_conv,
+        arity=2,
+        attributes={
+            "strides": Sizes(),
+            "padding": Sizes(),
+            "input_dilation": Sizes(),
+            "kernel_dilation": Sizes(),
+            "feature_groups": Sizes(1),
+            "batch_groups": Sizes(1),
+            "dtype": Element(None),
+        },
+        gradient=_differentiate_conv,
+        batch=_batch_conv,
+        cost=lambda x, kernel, *, result, **attrs: _flops(result, size_of(kernel.shape[:-1])),
+        samples=_sample_conv,
+        refuses=_refuse_conv,
+        tolerance=16,
+        family="contraction",
+    )
+)

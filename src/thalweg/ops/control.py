@@ -26,7 +26,7 @@ from thalweg.base.errors import CheckError, DTypeError, ShapeError, explain
 from thalweg.base.table import Absent
 from thalweg.ir.attribute import Flag, Integer, Kept, Sizes, Text, Types
 from thalweg.ir.dim import is_known_at_least, is_known_equal
-from thalweg.ir.function import Function, build, inline
+from thalweg.ir.function import Function, build, fit_sizes, inline, with_sizes
 from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.node import Node
 from thalweg.ir.op import Op, Refusal, Sample, declare
@@ -60,9 +60,13 @@ def types_text(types: Sequence[TensorType]) -> str:
     return f"({', '.join(map(str, types))})"
 
 
-def check_call(op: str, function: Function, types: Sequence[TensorType]) -> None:
-    """Refuse arguments that do not fit a Function's parameters."""
-    if not fits(types, function.parameter_types):
+def check_call(op: str, function: Function, types: Sequence[TensorType]) -> Types_:
+    """The result types of a Function for arguments of these types; refuses those that do not fit.
+
+    Named sizes of the Function take the sizes that the arguments have.
+    """
+    sizes = fit_sizes(function.parameter_types, types)
+    if sizes is None:
         raise ShapeError(
             explain(
                 op,
@@ -70,6 +74,7 @@ def check_call(op: str, function: Function, types: Sequence[TensorType]) -> None
                 types_text(types),
             )
         )
+    return with_sizes(function.result_types, sizes) if sizes else function.result_types
 
 
 def costliest(costs: Iterable[Any]) -> Any:
@@ -114,8 +119,7 @@ def _refuse_call():
 
 def _declare_call(name: str, doc: str, gradient: Callable, expand: Callable | Absent) -> Op:
     def infer(*types: TensorType, function: Function) -> Types_:
-        check_call(name, function, types)
-        return function.result_types
+        return check_call(name, function, types)
 
     op = Op(
         name=name,
@@ -157,17 +161,16 @@ checkpoint = _declare_call(
 
 
 def _infer_custom(*types: TensorType, function: Function, gradient: Function) -> Types_:
-    check_call("custom_call", function, types)
-    results = function.result_types
+    results = check_call("custom_call", function, types)
     cotangents = [type for type in results if type.dtype.is_inexact]
-    check_call("custom_call", gradient, (*types, *results, *cotangents))
+    found = check_call("custom_call", gradient, (*types, *results, *cotangents))
     wanted = [type for type in types if type.dtype.is_inexact]
-    if not fits(gradient.result_types, wanted):
+    if not fits(found, wanted):
         raise ShapeError(
             explain(
                 "custom_gradient",
                 f"one cotangent for each inexact argument, of types {types_text(wanted)}",
-                types_text(gradient.result_types),
+                types_text(found),
             )
         )
     return results
@@ -228,26 +231,25 @@ def _infer_switch(index: TensorType, *types: TensorType, branches: tuple) -> Typ
     if not branches:
         raise ShapeError(explain("switch", "at least one branch", "none"))
     first = branches[0]
+    results = check_call("switch", first, types)
     for branch in branches:
-        check_call("switch", branch, types)
-        if not fits(branch.result_types, first.result_types):
+        found = check_call("switch", branch, types)
+        if not fits(found, results):
             differences = [
                 f"result {position}: {ours} and {theirs}"
-                for position, (ours, theirs) in enumerate(
-                    zip(first.result_types, branch.result_types, strict=False)
-                )
+                for position, (ours, theirs) in enumerate(zip(results, found, strict=False))
                 if ours is not theirs
-            ] or [f"{len(first.results)} and {len(branch.results)} results"]
+            ] or [f"{len(results)} and {len(found)} results"]
             raise ShapeError(
                 explain(
                     "switch",
                     f"branches of equal result types; {first.name} and {branch.name} differ in "
                     + "; ".join(differences),
-                    f"{types_text(first.result_types)} and {types_text(branch.result_types)}",
+                    f"{types_text(results)} and {types_text(found)}",
                     "Make each branch return the same shapes and dtypes; cast or broadcast.",
                 )
             )
-    return first.result_types
+    return results
 
 
 def _evaluate_switch(index, *args, branches, run):
@@ -333,7 +335,7 @@ switch = declare(
 
 def _infer_while(*types: TensorType, condition: Function, body: Function, constants: int) -> Types_:
     check_call("while", condition, types)
-    check_call("while", body, types)
+    results = check_call("while", body, types)
     if condition.result_types != (tensor_type(bool_, ()),):
         raise DTypeError(
             explain(
@@ -344,8 +346,8 @@ def _infer_while(*types: TensorType, condition: Function, body: Function, consta
             )
         )
     state = types[constants:]
-    if not fits(body.result_types, state):
-        raise ShapeError(_state_changed("while", state, body.result_types))
+    if not fits(results, state):
+        raise ShapeError(_state_changed("while", state, results))
     return state
 
 
@@ -478,11 +480,12 @@ def _infer_scan(
             raise ShapeError(
                 explain("scan", f"sequences with a leading axis of {length}", types_text(xs))
             )
-    check_call("scan", body, (*fixed, *carry, *(x.with_shape(x.shape[1:]) for x in xs)))
-    after = body.result_types[:carries]
+    slices = (x.with_shape(x.shape[1:]) for x in xs)
+    results = check_call("scan", body, (*fixed, *carry, *slices))
+    after = results[:carries]
     if not fits(after, carry):
         raise ShapeError(_state_changed("scan", carry, after))
-    stacked = (y.with_shape((length, *y.shape)) for y in body.result_types[carries:])
+    stacked = (y.with_shape((length, *y.shape)) for y in results[carries:])
     return (*carry, *stacked)
 
 

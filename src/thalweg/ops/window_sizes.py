@@ -152,10 +152,12 @@ def check_options(op: str, rank: int, **options: object) -> None:
             raise ShapeError(explain(op, wanted, f"{name}={given}"))
 
 
-def check_sweeps(op: str, sweeps: Sequence[Sweep], type: TensorType, first: int = 0) -> Shape:
+def check_sweeps(
+    op: str, sweeps: Sequence[Sweep], x: TensorType, first: int = 0, word: str = "window"
+) -> Shape:
     """The number of windows along each axis; refuses windows larger than what they sweep.
 
-    `first` is the axis of `type` that the first sweep is about.
+    `first` is the axis of x that the first sweep is about; `word` is what the op calls a window.
     """
     for axis, sweep in enumerate(sweeps, first):
         too_large = is_known_at_least(sweep.reach - sweep.padded, 1)
@@ -163,11 +165,11 @@ def check_sweeps(op: str, sweeps: Sequence[Sweep], type: TensorType, first: int 
             raise ShapeError(
                 explain(
                     op,
-                    "windows that fit into the padded axis",
-                    f"a window of {sweep.window} that reaches over {sweep.reach} places, on axis "
-                    f"{axis} of {type}, which has {sweep.padded} with padding "
+                    f"a {word} that fits into the padded axis",
+                    f"a {word} of {sweep.window} that reaches over {sweep.reach} places, on axis "
+                    f"{axis} of x {x}, which has {sweep.padded} with padding "
                     f"({sweep.low}, {sweep.high})",
-                    "Use padding 'same', a smaller kernel or a smaller dilation.",
+                    f"Use padding 'same', a smaller {word} or a smaller dilation.",
                 )
             )
     return tuple(sweep.positions for sweep in sweeps)
@@ -175,27 +177,27 @@ def check_sweeps(op: str, sweeps: Sequence[Sweep], type: TensorType, first: int 
 
 def place(x: np.ndarray, sweeps: Sequence[Sweep], value: object, first: int = 0) -> np.ndarray:
     """x dilated and padded with a value along the axes from `first` on; x itself if as it is."""
-    if all((s.low, s.high) == (0, 0) and s.padded == s.size for s in sweeps):
+    if all((each.low, each.high) == (0, 0) and each.padded == each.size for each in sweeps):
         return x
     before, after = (0,) * first, (0,) * (x.ndim - first - len(sweeps))
     return pad.evaluate(
         x,
         np.asarray(value, x.dtype),
-        low=(*before, *(sweep.low for sweep in sweeps), *after),
-        high=(*before, *(sweep.high for sweep in sweeps), *after),
-        interior=(*before, *(sweep.input_dilation - 1 for sweep in sweeps), *after),
+        low=(*before, *(each.low for each in sweeps), *after),
+        high=(*before, *(each.high for each in sweeps), *after),
+        interior=(*before, *(each.input_dilation - 1 for each in sweeps), *after),
     )
 
 
 def windows_along(x: np.ndarray, sweep: Sweep, axis: int) -> np.ndarray:
     """A view of a placed array: the windows in place of an axis, their elements as a last axis."""
     view = np.lib.stride_tricks.sliding_window_view(x, sweep.reach, axis)
-    before = (slice(None),) * axis
-    return view[(*before, slice(None, None, sweep.stride), ..., slice(None, None, sweep.window_dilation))]
+    positions = slice(None, None, sweep.stride)
+    return view[(*(slice(None),) * axis, positions, ..., slice(None, None, sweep.window_dilation))]
 
 
-def reduced_axes(sweeps: Sequence[Sweep]) -> Iterator[tuple[int, Sweep]]:
-    """The axes on which windows do anything, from the last to the first."""
+def moving_axes(sweeps: Sequence[Sweep]) -> Iterator[tuple[int, Sweep]]:
+    """The axes on which windows are more than the elements, from the last to the first."""
     for axis in reversed(range(len(sweeps))):
         if not sweeps[axis].is_trivial:
             yield axis, sweeps[axis]

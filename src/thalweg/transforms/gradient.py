@@ -16,7 +16,7 @@ from thalweg.base.errors import GradientError, explain
 from thalweg.base.table import Absent
 from thalweg.ir.function import Function, build, inline
 from thalweg.ir.leaves import full_like, item, items
-from thalweg.ir.node import Node
+from thalweg.ir.node import Node, made_by
 from thalweg.ir.walk import dependents, postorder
 from thalweg.ops.elementwise import add
 from thalweg.ops.mark import mark
@@ -54,12 +54,11 @@ def pullback(
                 for d, each in zip(dy, y, strict=True)
             )
         else:
-            found = cotangents.get(node)
-            if found is None:
+            dy, y = cotangents.get(node), node
+            if dy is None:
                 continue
             if node not in sources:
                 del cotangents[node]
-            dy, y = found, node
         if not node.args or (node in sources and not any(arg in active for arg in node.args)):
             continue
         if node.op is item:
@@ -67,7 +66,9 @@ def pullback(
             index = node.attrs[0]
             part[index] = add(part[index], dy) if index in part else dy
             continue
-        for arg, darg in zip(node.args, _cotangents(node, dy, y, active), strict=True):
+        with made_by("gradient", node):
+            found = _cotangents(node, dy, y, active)
+        for arg, darg in zip(node.args, found, strict=True):
             if darg is None or arg not in active:
                 continue
             _accumulate(cotangents, arg, darg)

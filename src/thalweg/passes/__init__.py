@@ -1,0 +1,1 @@
+"""Floor 4: rule tables, analyses, and the pipeline that orders them."""
