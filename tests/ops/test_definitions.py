@@ -200,13 +200,13 @@ LINE = np.concatenate([
     ("name", "oracle", "x", "tolerance", "floor"),
     [
         ("erf", "erf", LINE, 1e-15, 0.0),
-        ("erfc", "erfc", LINE[LINE < 26.5], 1e-14, 0.0),
+        ("erfc", "erfc", LINE[LINE < 26.5], 2e-13, 0.0),
         ("erfinv", "erfinv", np.linspace(-1.0, 1.0, 8001), 3e-15, 0.0),
         ("erfcinv", "erfcinv", np.linspace(0.0, 2.0, 8001), 3e-15, 0.0),
         ("lgamma", "gammaln", LINE[LINE > 0.0], 5e-15, 0.1),
         ("lgamma", "gammaln", LINE[LINE < 0.0], 1e-13, 1.0),
         ("digamma", "digamma", LINE[LINE > 0.0], 1e-14, 0.0),
-        ("digamma", "digamma", LINE[(LINE < 0.0) & (LINE > -1e6)], 1e-9, 1.0),
+        ("digamma", "digamma", LINE[(LINE < 0.0) & (LINE > -1e3)], 1e-12, 1.0),
         ("i0e", "i0e", LINE, 3e-15, 0.0),
         ("i1e", "i1e", LINE, 4e-15, 0.0),
     ],
@@ -315,7 +315,7 @@ def test_polygamma_precise(mp):
         n = np.concatenate([generator.integers(1, 8, 60), generator.integers(8, 50, 40)]) * 1.0
         assert_precise(definitions.polygamma, reference, 2e-15, n, powers(30, -2, 2, 100))
         x = np.concatenate([-generator.uniform(0.0, 30.0, 60), -np.arange(40) - 0.5])
-        # Near a root of an even order the error is that of the larger of two terms.
+        # Even orders have roots between the poles; at half-integers they are well conditioned.
         assert_precise(definitions.polygamma, reference, 4e-15, n[n % 2 == 1], x[n % 2 == 1])
         assert_precise(definitions.polygamma, reference, 1e-14, n[60:], x[60:])
     with mp.workdps(800):

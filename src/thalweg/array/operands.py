@@ -2,21 +2,26 @@
 
 Ops demand operands of equal type; the rules that make them equal live here and nowhere else:
 element types promote by the lattice in `ir/types.py`, Python numbers (and traced Python numbers)
-are weak, shapes broadcast as in NumPy.
+are weak, shapes broadcast as in NumPy. NumPy's scalars are arrays: they are not weak.
+
+A Python integer must fit the integer type that it meets, and a float never meets one. A number
+beyond the range of a float type becomes an infinity. A traced Python number has no value to check:
+it wraps around as a cast does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, explain
+from thalweg.engine.context import current_trace
 from thalweg.engine.tensor import Tensor, from_buffer, node_of, wrap
+from thalweg.engine.trace import strong
 from thalweg.engine.variable import Variable
 from thalweg.ir.dim import Dim, is_known_equal
-from thalweg.ir.leaves import full
+from thalweg.ir.leaves import full, literal
 from thalweg.ir.node import Node
-from thalweg.ir.op import Op
 from thalweg.ir.types import (
     DEFAULT_COMPLEX,
     DEFAULT_FLOAT,
@@ -32,39 +37,80 @@ from thalweg.ir.types import (
 )
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.elementwise import cast
-from thalweg.ops.movement import reshape
+from thalweg.ops.movement import concatenate, reshape
 
 Number = (bool, int, float, complex)
 WEAK_OF_KIND = {"bool": bool, "int": int, "uint": int, "float": float, "complex": complex}
 
+MOST_LITERAL = 64
+"""An array of at most so many elements that a traced function uses is a constant of its graph."""
+
+# Conversion ---------------------------------------------------------------------------------------
+
 
 def to_tensor(value: Any, name: str = "asarray") -> Tensor:
-    """The tensor of a tensor, variable, array, number or nested lists of numbers."""
+    """The tensor of a tensor, variable, array, number or nested lists of them.
+
+    A traced Python number takes the default type of its kind, as the number itself does.
+    """
     if isinstance(value, Tensor):
-        return value
+        return wrap(strong(node_of(value))) if value._weak else value
     if isinstance(value, Variable):
         return value.value
     if isinstance(value, (np.ndarray, np.generic)):
         # A copy: the caller may change the array while the graph waits to be computed.
-        return from_buffer(np.array(value, as_dtype(value.dtype).numpy))
-    if isinstance(value, (list, tuple)):
+        return from_array(np.array(native(value)))
+    if isinstance(value, (*Number, list, tuple)):
         return from_lists(value, name)
-    if isinstance(value, Number):
-        return from_buffer(np.array(value, default_dtype(type(value)).numpy))
+    if isinstance(value, range):
+        return from_lists(list(value), name)
     if isinstance(value, Dim):
         raise ArgumentTypeError(
-            explain(name, "tensors or numbers", f"the named size {value}",
-                    "Write size(dim) for a size as a tensor.")  # fmt: skip
+            explain(
+                name,
+                "tensors or numbers",
+                f"the named size {value}",
+                "Write size(dim) for a size as a tensor.",
+            )
         )
     if hasattr(value, "__array__"):
         return to_tensor(np.asarray(value), name)
-    raise ArgumentTypeError(
-        explain(
-            name,
-            "tensors, arrays, numbers or nested lists of numbers",
-            f"{value!r} of {type(value).__name__}",
+    if isinstance(value, (str, bytes)) or not _has_buffer(value):
+        raise ArgumentTypeError(
+            explain(
+                name,
+                "tensors, arrays, numbers or nested lists of numbers",
+                f"{value!r} of {type(value).__name__}",
+            )
         )
-    )
+    return to_tensor(np.asarray(memoryview(value)), name)
+
+
+def _has_buffer(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except TypeError:
+        return False
+    return True
+
+
+def native(array: Any) -> np.ndarray:
+    """A NumPy array or scalar in one of our element types and in this machine's byte order."""
+    array = np.asarray(array)
+    return array.astype(dtype_of(array).numpy, copy=False)
+
+
+def dtype_of(value: Any) -> DType:
+    """The element type of a tensor or array, whatever its byte order."""
+    dtype = value.dtype
+    return dtype if isinstance(dtype, DType) else as_dtype(dtype.newbyteorder("="))
+
+
+def from_array(array: np.ndarray) -> Tensor:
+    """The tensor of an array that nobody will change; in a trace a small one is a constant."""
+    if current_trace() is not None and array.size <= MOST_LITERAL:
+        return wrap(literal(array))
+    return from_buffer(array)
 
 
 def default_dtype(kind: type) -> DType:
@@ -72,68 +118,171 @@ def default_dtype(kind: type) -> DType:
     return {bool: bool_, int: DEFAULT_INT, float: DEFAULT_FLOAT, complex: DEFAULT_COMPLEX}[kind]
 
 
-def from_lists(value: Any, name: str) -> Tensor:
-    """The tensor of nested lists; numbers in them take the default types, arrays their own."""
-    plain = _plain(value)
-    try:
-        array = np.array(plain)
-    except ValueError:
-        raise ShapeError(
-            explain(name, "nested lists of equal length", f"{value!r:.80}",
-                    "Pad the shorter rows, or keep them as separate tensors.")  # fmt: skip
-        ) from None
-    if array.dtype.kind not in "biufcV":
-        raise ArgumentTypeError(
-            explain(name, "numbers", f"elements of type {array.dtype} in {value!r:.80}")
+def from_lists(value: Any, name: str, dtype: DType | None = None) -> Tensor:
+    """The tensor of a number or nested lists, in `dtype` if given.
+
+    Without it numbers take the default types, and arrays and tensors promote. Tensors are stacked,
+    not computed.
+    """
+    kinds = _leaf_kinds(value)
+    if all(issubclass(kind, Number) and not issubclass(kind, np.generic) for kind in kinds):
+        return from_array(_from_numbers(value, name, dtype))
+    if dtype is None:
+        dtype = result_dtype(name, [_leaf(each, name) for each in _leaves(value)])
+    if all(issubclass(kind, (np.generic, np.ndarray)) for kind in kinds):
+        return from_array(cast_array(name, native(_rectangle(value, name)), dtype))
+    return wrap(_stack(value, name, dtype))
+
+
+def _leaf_kinds(value: Any) -> set[type]:
+    if not isinstance(value, (list, tuple)):
+        return {type(value)}
+    kinds = set(map(type, value))
+    if any(issubclass(kind, (list, tuple)) for kind in kinds):
+        return set().union(*map(_leaf_kinds, value))
+    return kinds
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
+
+
+def _leaf(value: Any, name: str) -> Any:
+    """A number or traced number as it is, a dtype's bearer as it is, anything else converted."""
+    return value if is_weak(value) or hasattr(value, "dtype") else to_tensor(value, name)
+
+
+def _from_numbers(value: Any, name: str, dtype: DType | None) -> np.ndarray:
+    array = _rectangle(value, name)
+    if array.dtype.kind == "O" and dtype is not None and dtype.is_inexact:
+        array = array.astype(np.complex128 if dtype.is_complex else np.float64)
+    if array.dtype.kind == "O" or (array.dtype.kind == "u" and dtype is None):
+        widest = dtype or DEFAULT_INT
+        raise ArgumentError(
+            explain(
+                name,
+                f"integers that fit {widest}",
+                f"{value!r:.80}",
+                "Pass dtype='uint64' for integers up to 2**64 - 1, or floats.",
+            )
         )
-    if not _holds_arrays(value):
-        defaults = {"f": DEFAULT_FLOAT, "c": DEFAULT_COMPLEX, "i": DEFAULT_INT}
-        kind = "f" if not array.size and array.dtype == np.float64 else array.dtype.kind
-        if kind in defaults:
-            array = array.astype(defaults[kind].numpy)
-    return from_buffer(array.astype(as_dtype(array.dtype).numpy, copy=False))
+    if dtype is None:
+        kind = {"b": bool, "i": int, "f": float, "c": complex}[array.dtype.kind]
+        dtype = default_dtype(kind)
+    elif dtype.is_integer and array.dtype.kind in "iu":
+        try:
+            return np.array(value, dtype.numpy)
+        except OverflowError:
+            raise ArgumentError(
+                explain(
+                    name, f"integers that fit {dtype}", f"{value!r:.80}", "Choose a wider type."
+                )
+            ) from None
+    return cast_array(name, array, dtype)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, (Tensor, Variable)):
-        return value.numpy()
-    return value
+def _rectangle(value: Any, name: str) -> np.ndarray:
+    try:
+        return np.array(value)
+    except ValueError:
+        raise _ragged(value, name) from None
 
 
-def _holds_arrays(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return any(_holds_arrays(each) for each in value)
-    return hasattr(value, "dtype")
+def _ragged(value: Any, name: str) -> ShapeError:
+    return ShapeError(
+        explain(
+            name,
+            "nested lists of equal length",
+            f"{value!r:.80}",
+            "Pad the shorter rows, or keep them as separate tensors.",
+        )
+    )
+
+
+def _stack(value: Any, name: str, dtype: DType) -> Node:
+    if not isinstance(value, (list, tuple)):
+        leaf = value if is_weak(value) else to_tensor(value, name)
+        return to_dtype(name, leaf, dtype)
+    if not value:
+        return full(0, dtype, (0,))
+    rows = [_stack(each, name, dtype) for each in value]
+    if any(row.type is not rows[0].type for row in rows):
+        raise _ragged([str(row.type) for row in rows], name)
+    return concatenate(*(reshape(row, shape=(1, *row.shape)) for row in rows), axis=0)
+
+
+def cast_array(name: str, array: np.ndarray, dtype: DType) -> np.ndarray:
+    """An array in another element type, as `cast` defines it; complex numbers stay complex."""
+    if array.dtype == dtype.numpy:
+        return array
+    refuse_real(name, as_dtype(array.dtype), dtype)
+    with np.errstate(all="ignore"):
+        return np.asarray(cast.evaluate(array, dtype=dtype))
+
+
+def refuse_real(name: str, source: DType, target: DType) -> None:
+    """Refuse to drop the imaginary parts of complex numbers."""
+    if source.is_complex and not target.is_complex and target is not bool_:
+        raise DTypeError(
+            explain(
+                name,
+                f"real numbers to convert to {target}",
+                f"{source}",
+                "Take real(x), imag(x) or abs(x) first.",
+            )
+        )
+
+
+# Element types ------------------------------------------------------------------------------------
+
+
+def is_number(value: Any) -> bool:
+    """True for Python's own numbers. NumPy's scalars have an element type and are arrays."""
+    return isinstance(value, Number) and not isinstance(value, np.generic)
 
 
 def is_weak(value: Any) -> bool:
     """True for Python numbers and for tensors that stand for them in a trace."""
-    return isinstance(value, Number) or (isinstance(value, Tensor) and value._weak)
+    return is_number(value) or (isinstance(value, Tensor) and value._weak)
 
 
 def result_dtype(name: str, values: Sequence[Any]) -> DType:
-    """The promoted element type of operands, Python numbers being weak."""
-    strong = [value.dtype for value in values if not isinstance(value, Number) and not is_weak(value)]
-    weak = [value for value in values if is_weak(value)]
-    kinds = [
-        WEAK_OF_KIND[value.dtype.kind] if isinstance(value, Tensor) else type(value)
-        for value in weak
-    ]
-    if not strong:
-        order = (bool, int, float, complex)
-        return default_dtype(max(kinds, key=order.index))
+    """The promoted element type of operands and element types, Python numbers being weak."""
+    strong_dtypes: list[DType] = []
+    kinds: list[type] = []
+    for value in values:
+        if isinstance(value, DType):
+            strong_dtypes.append(value)
+        elif is_weak(value):
+            kinds.append(_weak_kind(value))
+        else:
+            strong_dtypes.append(dtype_of(value))
+    if not strong_dtypes:
+        return default_dtype(max(kinds, key=Number.index))
     try:
-        dtype = promote(*strong)
+        dtype = promote(*strong_dtypes)
     except DTypeError:
         raise DTypeError(
-            explain(name, "element types with a common type", " and ".join(map(str, strong)),
-                    "Cast one of them first, for instance x.astype('int64').")  # fmt: skip
+            explain(
+                name,
+                "element types with a common type",
+                " and ".join(map(str, strong_dtypes)),
+                "Cast one of them first, for instance x.astype('int64').",
+            )
         ) from None
     for kind in kinds:
         dtype = promote_weak(dtype, kind)
     return dtype
+
+
+def _weak_kind(value: Any) -> type:
+    if isinstance(value, Tensor):
+        return WEAK_OF_KIND[value.dtype.kind]
+    return next(kind for kind in Number if isinstance(value, kind))
 
 
 def operands(name: str, *values: Any, floats: bool = False) -> list[Node]:
@@ -146,7 +295,7 @@ def operands(name: str, *values: Any, floats: bool = False) -> list[Node]:
 
 def same_dtype(name: str, *values: Any, floats: bool = False) -> list[Node]:
     """Nodes of one element type; shapes as they come, numbers as scalars."""
-    found = [value if isinstance(value, Number) else to_tensor(value, name) for value in values]
+    found = [value if is_weak(value) else to_tensor(value, name) for value in values]
     dtype = result_dtype(name, found)
     if floats and not dtype.is_inexact:
         dtype = DEFAULT_FLOAT
@@ -155,7 +304,7 @@ def same_dtype(name: str, *values: Any, floats: bool = False) -> list[Node]:
 
 def to_dtype(name: str, value: Any, dtype: DType) -> Node:
     """The node of a tensor or number in an element type."""
-    if isinstance(value, Number):
+    if is_number(value):
         return number(name, value, dtype)
     node = node_of(value)
     return node if node.dtype is dtype else cast(node, dtype=dtype)
@@ -166,12 +315,22 @@ def number(name: str, value: Any, dtype: DType, shape: Shape = ()) -> Node:
     if dtype.is_integer and not isinstance(value, (bool, int)):
         raise DTypeError(explain(name, f"a number that fits {dtype}", f"{value!r}"))
     try:
-        return full(value, dtype, shape)
+        if dtype.is_float:
+            value = float(value)
+        with np.errstate(over="ignore"):
+            return full(value, dtype, shape)
     except (OverflowError, TypeError):
         raise ArgumentError(
-            explain(name, f"a number that fits {dtype}", f"{value!r}",
-                    "Cast the tensor to a wider type first.")  # fmt: skip
+            explain(
+                name,
+                f"a number that fits {dtype}",
+                f"{value!r:.80}",
+                "Cast the tensor to a wider type first.",
+            )
         ) from None
+
+
+# Shapes -------------------------------------------------------------------------------------------
 
 
 def same_shape(name: str, nodes: Sequence[Node]) -> list[Node]:
@@ -240,48 +399,47 @@ def broadcast_to(node: Node, shape: Shape) -> Node:
     return broadcast(node, shape=shape, axes=tuple(axis + offset for axis in kept))
 
 
-def pointwise(name: str, op: Op, *values: Any, floats: bool = False) -> Tensor:
-    """Apply a pointwise op to whatever users pass."""
+# Both together ------------------------------------------------------------------------------------
+
+
+def pointwise(name: str, op: Callable[..., Node], *values: Any, floats: bool = False) -> Tensor:
+    """Apply a pointwise op, or a function of nodes like one, to whatever users pass."""
     if all(value.__class__ is Tensor for value in values):
         nodes = [node_of(value) for value in values]
         first = nodes[0].type
-        if all(node.type is first for node in nodes) and not any(v._weak for v in values):
-            if not floats or first.dtype.is_inexact:
-                return wrap(op(*nodes))
-    weak = all(is_weak(value) for value in values)
-    if weak:
-        nodes = same_shape(name, _weak_nodes(name, values))
-        if floats and not nodes[0].dtype.is_inexact:
-            nodes = [cast(node, dtype=as_dtype("float64")) for node in nodes]
-        has_tensor = any(isinstance(value, Tensor) for value in values)
-        result = op(*nodes)
-        return wrap(result, weak=has_tensor and result.dtype is not bool_)
+        same = all(node.type is first for node in nodes) and not any(v._weak for v in values)
+        if same and (first.dtype.is_inexact or not floats):
+            return wrap(op(*nodes))
+    if all(is_weak(value) for value in values) and any(
+        value.__class__ is Tensor for value in values
+    ):
+        result = op(*same_shape(name, _weak_nodes(name, values, floats)))
+        return wrap(result, weak=result.dtype is not bool_)
     return wrap(op(*operands(name, *values, floats=floats)))
 
 
-def _weak_nodes(name: str, values: Sequence[Any]) -> list[Node]:
-    """Operands that are all Python numbers, some of them traced: computed in the widest type."""
-    if not any(isinstance(value, Tensor) for value in values):
-        return same_dtype(name, *values)
-    order = ("bool", "int", "float", "complex")
-    wide = {"bool": "bool", "int": "int64", "float": "float64", "complex": "complex128"}
-    kinds = [
-        value.dtype.kind if isinstance(value, Tensor) else as_dtype(type(value)).kind
-        for value in values
-    ]
-    dtype = as_dtype(wide[max(kinds, key=order.index)])
-    return [to_dtype(name, value, dtype) for value in values]
+def _weak_nodes(name: str, values: Sequence[Any], floats: bool) -> list[Node]:
+    """Traced Python numbers among themselves: computed in the widest type of their kind."""
+    wide = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
+    kind = max(map(_weak_kind, values), key=Number.index)
+    if floats and kind in (bool, int):
+        kind = float
+    return [to_dtype(name, value, as_dtype(wide[kind])) for value in values]
+
+
+# Axes and sizes -----------------------------------------------------------------------------------
 
 
 def axis_of(name: str, axis: int, rank: int) -> int:
     """An axis counted from the front; negative axes count from the back."""
-    if isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__"):
-        raise ArgumentTypeError(explain(name, "an integer axis", f"{axis!r}"))
-    found = axis.__index__()
+    found = _integer(name, "an integer axis", axis, axis)
     if not -rank <= found < rank:
         raise ShapeError(
-            explain(name, f"an axis from {-rank} to {rank - 1}" if rank else "no axis: a scalar",
-                    f"axis {found}")  # fmt: skip
+            explain(
+                name,
+                f"an axis from {-rank} to {rank - 1}" if rank else "no axis: a scalar",
+                f"axis {found}",
+            )
         )
     return found % rank
 
@@ -302,14 +460,23 @@ def shape_of(name: str, shape: Any) -> Shape:
     if isinstance(shape, (np.ndarray, Tensor, Variable)) and shape.ndim == 1:
         shape = list(shape)
     given = shape if isinstance(shape, (tuple, list)) else (shape,)
-    result: list[Any] = []
-    for size in given:
-        if isinstance(size, Dim):
-            result.append(size)
-            continue
-        if isinstance(size, (bool, np.bool_)) or not hasattr(size, "__index__"):
-            raise ArgumentTypeError(explain(name, "integer sizes", f"{shape!r}"))
-        result.append(size.__index__())
+    result = tuple(
+        [
+            size if isinstance(size, Dim) else _integer(name, "integer sizes", size, shape)
+            for size in given
+        ]
+    )
     if any(isinstance(size, int) and size < 0 for size in result):
-        raise ShapeError(explain(name, "sizes of zero or more", shape_text(tuple(result))))
-    return tuple(result)
+        raise ShapeError(explain(name, "sizes of zero or more", shape_text(result)))
+    return result
+
+
+def _integer(name: str, wanted: str, value: Any, received: Any) -> int:
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise ArgumentTypeError(explain(name, wanted, f"{received!r}"))
+    try:
+        return value.__index__()
+    except TypeError:
+        if isinstance(value, (Tensor, Variable)):
+            raise
+        raise ArgumentTypeError(explain(name, wanted, f"{received!r}")) from None

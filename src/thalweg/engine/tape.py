@@ -13,10 +13,12 @@ from typing import Any
 class Recorder:
     """Keeps the graphs of tensors that are made while it is active, until `finish`."""
 
+    stops_gradients = False
+
     def __init__(self) -> None:
         self.is_finished = False
+        self.parent: Recorder | None = None
         self._kept: weakref.WeakSet = weakref.WeakSet()
-        self._outer: Recorder | None = None
 
     def keep(self, cell: Any) -> None:
         """Note a computed cell that still holds its graph."""
@@ -25,22 +27,32 @@ class Recorder:
     def read(self, variable: Any, tensor: Any) -> None:
         """Note that a variable was read while active; tapes watch it."""
 
+    def in_charge(self) -> "Recorder | None":
+        """This recorder, or the nearest around it that has not finished."""
+        recorder: Recorder | None = self
+        while recorder is not None and recorder.is_finished:
+            recorder = recorder.parent
+        return recorder
+
     def finish(self) -> None:
-        """Let the computed cells drop their graphs."""
+        """Let the computed cells drop their graphs, or hand them to the recorder around this."""
         self.is_finished = True
+        heir = self.in_charge()
         for cell in list(self._kept):
-            cell.cut()
+            if heir is None:
+                cell.cut()
+            else:
+                heir.keep(cell)
         self._kept.clear()
 
     def start(self) -> None:
         """Become the innermost active recorder of this thread."""
-        self._outer = _local.recorder
+        self.parent = _local.recorder
         _local.recorder = self
 
     def stop(self) -> None:
         """Cease to be active; the graphs stay until `finish`."""
-        _local.recorder = self._outer
-        self._outer = None
+        _local.recorder = self.parent
 
     def __enter__(self) -> "Recorder":
         self.start()
@@ -60,6 +72,18 @@ _local = _Local()
 def active_recorder() -> Recorder | None:
     """The innermost active recorder of this thread."""
     return _local.recorder
+
+
+class Pause(Recorder):
+    """A stretch in which nothing is recorded; with `stops_gradients` what is made is constant."""
+
+    def __init__(self, stops_gradients: bool = False) -> None:
+        super().__init__()
+        self.stops_gradients = stops_gradients
+        self.is_finished = True
+
+    def in_charge(self) -> Recorder | None:
+        return None
 
 
 def pause() -> Recorder | None:

@@ -20,6 +20,7 @@ from thalweg.ir.dim import Dim
 from thalweg.ir.leaves import Tag, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.types import DType, Shape, as_dtype, tensor_type
+from thalweg.ops.mark import stop_gradient
 
 
 class Cell:
@@ -39,10 +40,11 @@ class Cell:
             return
         self.buffer = value
         recorder = self.recorder() if self.recorder is not None else None
-        if recorder is None or recorder.is_finished:
+        heir = recorder.in_charge() if recorder is not None else None
+        if heir is None:
             self.cut()
         else:
-            recorder.keep(self)
+            heir.keep(self)
 
     def cut(self) -> None:
         """Become a leaf: the value without the graph it came from."""
@@ -96,8 +98,12 @@ class Tensor:
 
     def __init__(self, *args: Any, **kwargs: Any):
         raise ArgumentTypeError(
-            explain("Tensor", "to be made by asarray, zeros, ...", "a direct call",
-                    "Write asarray(values, dtype=...).")  # fmt: skip
+            explain(
+                "Tensor",
+                "to be made by asarray, zeros, ...",
+                "a direct call",
+                "Write asarray(values, dtype=...).",
+            )
         )
 
     # Types: known at once ---------------------------------------------------------------------
@@ -173,8 +179,12 @@ class Tensor:
             self._refuse(what, "Keep it a tensor; convert with astype where a type is needed.")
         if self.size != 1:
             raise ShapeError(
-                explain(what, "a tensor with one element", str(self._cell.node.type),
-                        "Index it, or reduce it with sum() or mean().")  # fmt: skip
+                explain(
+                    what,
+                    "a tensor with one element",
+                    str(self._cell.node.type),
+                    "Index it, or reduce it with sum() or mean().",
+                )
             )
         return self.numpy().reshape(())[()].item()
 
@@ -187,8 +197,12 @@ class Tensor:
             )
         if self.size != 1:
             raise ShapeError(
-                explain("if", "a tensor with one element", str(self._cell.node.type),
-                        "Write all(x) or any(x).")  # fmt: skip
+                explain(
+                    "if",
+                    "a tensor with one element",
+                    str(self._cell.node.type),
+                    "Write all(x) or any(x).",
+                )
             )
         return bool(self._scalar("if"))
 
@@ -211,8 +225,9 @@ class Tensor:
     def __index__(self) -> int:
         if not self.dtype.is_integer or self.ndim:
             raise ArgumentTypeError(
-                explain("index", "an integer scalar", str(self._cell.node.type),
-                        "Convert with int(x).")  # fmt: skip
+                explain(
+                    "index", "an integer scalar", str(self._cell.node.type), "Convert with int(x)."
+                )
             )
         if self._trace is not None:
             self._refuse(
@@ -255,8 +270,12 @@ class Tensor:
         array = self.numpy()
         if array.dtype.kind == "V":
             raise ArgumentTypeError(
-                explain("dlpack", "an element type that NumPy can export", str(self.dtype),
-                        "Cast to float32 first.")  # fmt: skip
+                explain(
+                    "dlpack",
+                    "an element type that NumPy can export",
+                    str(self.dtype),
+                    "Cast to float32 first.",
+                )
             )
         if max_version is None or max_version[0] < 1:
             # The first version of the protocol cannot say that memory is read-only.
@@ -303,6 +322,9 @@ def wrap(node: Node, weak: bool = False) -> Tensor:
     """The tensor of a node, in the trace that is being made or with a value to compute."""
     tensor = _new(Tensor)
     tensor._trace = trace = current_trace()
+    recorder = active_recorder()
+    if recorder is not None and recorder.stops_gradients:
+        node = stop_gradient(node)
     tensor._cell = Cell(node) if trace is not None else cell_of(node)
     tensor._weak = weak
     return tensor

@@ -105,17 +105,16 @@ class TracedFunction:
         for name in (*self.static, *self.given_shapes):
             if name not in known:
                 raise ArgumentError(
-                    explain(self.name, f"argument names among {', '.join(sorted(known))}",
-                            repr(name))  # fmt: skip
+                    explain(
+                        self.name, f"argument names among {', '.join(sorted(known))}", repr(name)
+                    )
                 )
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
         # A traced method is traced for each instance: its attributes are part of the program.
-        bound = TracedFunction(
-            functools.partial(self.python_function, instance), name=self.name
-        )
+        bound = TracedFunction(functools.partial(self.python_function, instance), name=self.name)
         bound.static, bound.given_shapes = self.static, self.given_shapes
         bound.signature = _signature(bound.python_function)
         if hasattr(instance, "__dict__"):
@@ -160,8 +159,12 @@ class TracedFunction:
         """The stages of the newest trace by name: trace, expanded, simplified, ..."""
         if not self.variants:
             raise ArgumentError(
-                explain(self.name, "to have been called once", "no trace yet",
-                        "Call it, or trace(...) it with the arguments you want.")  # fmt: skip
+                explain(
+                    self.name,
+                    "to have been called once",
+                    "no trace yet",
+                    "Call it, or trace(...) it with the arguments you want.",
+                )
             )
         return self.variants[-1].stages
 
@@ -225,8 +228,12 @@ class TracedFunction:
                 hash(leaf)
             except TypeError:
                 raise ArgumentTypeError(
-                    explain(f"{self.name}({origin})", "a hashable value for a static argument",
-                            f"{type(leaf).__name__}", "Pass a tuple or a number.")  # fmt: skip
+                    explain(
+                        f"{self.name}({origin})",
+                        "a hashable value for a static argument",
+                        f"{type(leaf).__name__}",
+                        "Pass a tuple or a number.",
+                    )
                 ) from None
             return Leaf("static", value=(type(leaf), leaf)), None
         kind = type(leaf)
@@ -353,7 +360,9 @@ class TracedFunction:
     def _call_python(self, values: tuple) -> Any:
         if self.signature is None:
             return self.python_function(*values)
-        bound = inspect.BoundArguments(self.signature, dict(zip(self._names(), values, strict=True)))  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(
+            self.signature, dict(zip(self._names(), values, strict=True))
+        )  # type: ignore[arg-type]
         return self.python_function(*bound.args, **bound.kwargs)
 
     def _names(self) -> tuple[str, ...]:
@@ -363,8 +372,12 @@ class TracedFunction:
     def _check_result(self, output: Any) -> None:
         if inspect.isgenerator(output) or inspect.iscoroutine(output):
             raise ArgumentTypeError(
-                explain(self.name, "a function that returns tensors", type(output).__name__,
-                        "Return a list or a tuple instead of yielding.")  # fmt: skip
+                explain(
+                    self.name,
+                    "a function that returns tensors",
+                    type(output).__name__,
+                    "Return a list or a tuple instead of yielding.",
+                )
             )
 
     def _check_watched(self, variant: Variant) -> None:
@@ -452,9 +465,7 @@ def _number(value: Any, dtype: DType, origin: str) -> np.ndarray:
     try:
         return np.array(value, dtype.numpy)
     except OverflowError:
-        raise ArgumentError(
-            explain(origin, "an integer of at most 64 bits", f"{value}")
-        ) from None
+        raise ArgumentError(explain(origin, "an integer of at most 64 bits", f"{value}")) from None
 
 
 def _results(leaves: Sequence[Any], name: str) -> tuple[list[Node], list[Any]]:

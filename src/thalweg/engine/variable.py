@@ -84,8 +84,9 @@ class Variable:
         else:
             tensor = self._tensor
         recorder = active_recorder()
-        if recorder is not None:
+        while recorder is not None:
             recorder.read(self, tensor)
+            recorder = recorder.parent
         return tensor
 
     def assign(self, value: Any) -> "Variable":
@@ -105,8 +106,12 @@ class Variable:
                 else f"Cast first: value.astype({self.dtype.name!r})."
             )
             raise error(
-                explain(f"assign to {self.name}", f"a value of type {self._type}",
-                        str(node.type), advice)  # fmt: skip
+                explain(
+                    f"assign to {self.name}",
+                    f"a value of type {self._type}",
+                    str(node.type),
+                    advice,
+                )
             )
         trace = current_trace()
         if trace is None:
@@ -181,5 +186,3 @@ def compute_variables() -> None:
     pending = [cell for cell in cells if cell.buffer is None]
     if pending:
         compute(pending)
-
-

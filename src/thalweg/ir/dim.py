@@ -398,9 +398,12 @@ def _least(size: int | Dim, depth: int, closed: frozenset[Atom]) -> float:
     """
     terms = _terms(size)
     atoms = {atom for monomial, _ in terms for atom in monomial if atom.op != "name"}
-    for atom in sorted(atoms - closed) if depth else ():
+    # Cases that must all hold come before a choice of one: the choice may differ from case to case.
+    for atom in sorted(atoms - closed, key=lambda each: (_is_chosen(terms, each), each)):
+        if not depth:
+            break
         closed = closed | {atom}
-        weight = _build({_without(m, (atom,)) or (): f for m, f in terms if atom in m})
+        weight = _weight(terms, atom)
         rest = size - weight * _term((atom,))
         is_added = _interval_least(_terms(weight)) >= 0
         is_taken = _interval_least(_terms(-weight)) >= 0
@@ -421,6 +424,19 @@ def _least(size: int | Dim, depth: int, closed: frozenset[Atom]) -> float:
             opened = min(-_floor(-low, d_low), -_floor(-low, d_high))
         return max(opened, _least(size, depth - 1, closed))
     return _interval_least(terms)
+
+
+def _weight(terms: Terms, atom: Atom) -> int | Dim:
+    """What an atom is multiplied by."""
+    return _build({_without(m, (atom,)) or (): f for m, f in terms if atom in m})
+
+
+def _is_chosen(terms: Terms, atom: Atom) -> bool:
+    """True for a maximum that is added or a minimum that is taken away: any of its sizes do."""
+    if atom.op == "//":
+        return False
+    weight = _weight(terms, atom) if atom.op == "max" else -_weight(terms, atom)
+    return _interval_least(_terms(weight)) >= 0
 
 
 def _interval_least(terms: Terms) -> float:

@@ -1,10 +1,10 @@
 """The ops that a graph cannot be written without: its inputs, its constants, and one of several.
 
-    parameter(name=..., type=...)   an input of a Function; `name` is a string, or a Tag while the
-                                    function is traced or for data that lives outside any function
-    constant(value=..., shape=...)  a literal; a scalar literal fills the whole shape
-    item(x, index=...)              one result of an op that has several
-    hole(name=...)                  stands for any node in a rewrite pattern
+parameter(name=..., type=...)   an input of a Function; `name` is a string, or a Tag while the
+                                function is traced or for data that lives outside any function
+constant(value=..., shape=...)  a literal; a scalar literal fills the whole shape
+item(x, index=...)              one result of an op that has several
+hole(name=...)                  stands for any node in a rewrite pattern
 """
 
 import itertools

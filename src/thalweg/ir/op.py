@@ -75,9 +75,7 @@ class Op:
 
     def __call__(self, *args: Node, **attrs: Any) -> Node:
         if self.arity is not None and len(args) != self.arity:
-            raise ArgumentTypeError(
-                explain(self.name, f"{self.arity} operands", f"{len(args)}")
-            )
+            raise ArgumentTypeError(explain(self.name, f"{self.arity} operands", f"{len(args)}"))
         if attrs or self.attributes:
             return make(self, args, self.bind(attrs))
         return make(self, args)

@@ -62,8 +62,11 @@ class Rule:
             if right is not None:
                 if right.type is not node.type:
                     raise RewriteError(
-                        explain(f"rule {self.name}", f"a right side of type {node.type}",
-                                f"{right.type}")  # fmt: skip
+                        explain(
+                            f"rule {self.name}",
+                            f"a right side of type {node.type}",
+                            f"{right.type}",
+                        )
                     )
                 return right
         return None
@@ -107,9 +110,7 @@ def _rule(equation: Callable, samples: Sequence[tuple]) -> Rule:
         equation(*(hole(name=name) for name in positional), **{n: Hole(n) for n in keywords})
     )
     paired = tuple(
-        (sample[0], sample[1])
-        if len(sample) == 2 and isinstance(sample[1], dict)
-        else (sample, {})
+        (sample[0], sample[1]) if len(sample) == 2 and isinstance(sample[1], dict) else (sample, {})
         for sample in samples
     )
     if pattern.op is hole:
@@ -247,7 +248,9 @@ class Rewriter:
 
     def _endless(self) -> str:
         often = ", ".join(f"{name} {count} times" for name, count in self.fired.most_common(4))
-        return explain("rewrite", "rules that come to an end", f"a graph that keeps changing: {often}")
+        return explain(
+            "rewrite", "rules that come to an end", f"a graph that keeps changing: {often}"
+        )
 
 
 def weight(nodes: Sequence[Node]) -> int:

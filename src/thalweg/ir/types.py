@@ -256,9 +256,7 @@ def tensor_type(dtype: DType, shape: Shape) -> TensorType:
     for size in shape:
         if type(size) is int:
             if size < 0:
-                raise ShapeError(
-                    explain("shape", "sizes of zero or more", shape_text(shape))
-                )
+                raise ShapeError(explain("shape", "sizes of zero or more", shape_text(shape)))
         elif not isinstance(size, Dim):
             raise ShapeError(
                 explain("shape", "sizes that are integers or named sizes", repr(shape))

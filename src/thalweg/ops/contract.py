@@ -18,8 +18,9 @@ the other. What padding and dilation add is 0: where the kernel is infinite, a b
 not read NaN there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,14 @@ def _result_dtype(op: str, lhs: TensorType, rhs: TensorType, dtype: DType | None
             )
         )
     if lhs.dtype is not rhs.dtype:
-        raise DTypeError(explain(op, "operands of equal element type", f"{lhs} and {rhs}"))
+        raise DTypeError(
+            explain(
+                op,
+                "operands of equal element type",
+                f"{lhs} and {rhs}",
+                f"Cast one of them, for instance to '{lhs.dtype}'.",
+            )
+        )
     if dtype is None:
         return lhs.dtype
     kinds = (lhs.dtype.kind, dtype.kind)
@@ -122,6 +130,14 @@ def _flops(result: TensorType, count: Size) -> Size:
 
 def _in_dtype_of(y: Node, x: Node) -> Node:
     return x if x.dtype is y.dtype else cast(x, dtype=y.dtype)
+
+
+def _transposed(x: Node, axes: tuple[int, ...]) -> Node:
+    return x if axes == tuple(range(len(axes))) else transpose(x, axes=axes)
+
+
+def _reshaped(x: Node, shape: Shape) -> Node:
+    return x if x.shape == shape else reshape(x, shape=shape)
 
 
 # Dot ----------------------------------------------------------------------------------------------
@@ -211,12 +227,6 @@ def _evaluate_dot(lhs: np.ndarray, rhs: np.ndarray, *, contract, batch, dtype) -
     return _as_result(sums, lhs.dtype, dtype).reshape((*stack, *m, *n))
 
 
-def _restored(product: Node, axes: Sequence[int]) -> Node:
-    """The node with its axes, which stand for `axes` of an operand, in the operand's order."""
-    order = inverse_permutation(axes)
-    return product if order == tuple(range(len(order))) else transpose(product, axes=order)
-
-
 def _differentiate_dot(dy: Node, y: Node, lhs: Node, rhs: Node, *, contract, batch, dtype):
     rows = _free(lhs.type.rank, contract[0], batch[0])
     columns = _free(rhs.type.rank, contract[1], batch[1])
@@ -230,8 +240,10 @@ def _differentiate_dot(dy: Node, y: Node, lhs: Node, rhs: Node, *, contract, bat
                batch=(stack, batch[1]))  # fmt: skip
     drhs = dot(_in_dtype_of(y, conjugate(lhs)), dy, contract=(rows, rows_of_dy),
                batch=(batch[0], stack))  # fmt: skip
-    dlhs = _restored(dlhs, (*batch[0], *rows, *(partner_of_rhs[k] for k in sorted(contract[1]))))
-    drhs = _restored(drhs, (*batch[1], *(partner_of_lhs[k] for k in sorted(contract[0])), *columns))
+    axes_of_dlhs = (*batch[0], *rows, *(partner_of_rhs[axis] for axis in sorted(contract[1])))
+    axes_of_drhs = (*batch[1], *(partner_of_lhs[axis] for axis in sorted(contract[0])), *columns)
+    dlhs = _transposed(dlhs, inverse_permutation(axes_of_dlhs))
+    drhs = _transposed(drhs, inverse_permutation(axes_of_drhs))
     return _in_dtype_of(lhs, dlhs), _in_dtype_of(rhs, drhs)
 
 
@@ -249,7 +261,7 @@ def _batch_dot(size, mapped, lhs: Node, rhs: Node, *, contract, batch, dtype):
         return dot(lhs, rhs, contract=contract, batch=batch, dtype=dtype)
     y = dot(lhs, rhs, contract=contract, batch=batch, dtype=dtype)
     new = len(batch[0]) if mapped[0] else lhs.type.rank - len(contract[0])
-    return y if new == 0 else transpose(y, axes=(new, *_free(y.type.rank, (new,))))
+    return _transposed(y, (new, *_free(y.type.rank, (new,))))
 
 
 def _sample_dot():
@@ -323,8 +335,8 @@ dot = declare(
 # Convolution --------------------------------------------------------------------------------------
 
 
-def _sweeps(x: TensorType | np.ndarray, kernel: TensorType | np.ndarray, strides, padding,
-            input_dilation, kernel_dilation) -> list[Sweep]:  # fmt: skip
+def _sweeps(x: Any, kernel: Any, strides, padding, input_dilation, kernel_dilation) -> list[Sweep]:
+    """The sweeps of the spatial axes of two types, nodes or arrays."""
     return sweeps_of(
         x.shape[1:-1], kernel.shape[:-2], strides, padding, input_dilation, kernel_dilation
     )
@@ -411,19 +423,35 @@ def _infer_conv(x: TensorType, kernel: TensorType, *, strides, padding, input_di
     return tensor_type(result, (count // batch_groups, *positions, outputs))
 
 
-# The copy of all windows of a part of the batch is kept near this size: a core's cache holds it.
-_COPY_BYTES = 2**22
+# The copy of the windows of one block of the result stays below this: a core's cache holds it.
+_BLOCK_BYTES = 2**22
+
+
+def _blocks(sizes: Sequence[int], place_bytes: int) -> Iterator[tuple[slice, ...]]:
+    """The places of some axes cut into blocks below the limit, or of one place each."""
+    if not sizes:
+        yield ()
+        return
+    inner = prod(sizes[1:]) * place_bytes
+    step = max(1, _BLOCK_BYTES // inner)
+    for begin in range(0, sizes[0], step):
+        first = slice(begin, begin + step)
+        if inner <= _BLOCK_BYTES:
+            yield (first,)
+        else:
+            yield from ((first, *rest) for rest in _blocks(sizes[1:], place_bytes))
 
 
 def _evaluate_conv(x: np.ndarray, kernel: np.ndarray, *, strides, padding, input_dilation,
                    kernel_dilation, feature_groups, batch_groups, dtype) -> np.ndarray:  # fmt: skip
     sweeps = _sweeps(x, kernel, strides, padding, input_dilation, kernel_dilation)
-    positions = [sweep.positions for sweep in sweeps]
+    positions: list[Any] = [sweep.positions for sweep in sweeps]
     *window, depth, outputs = kernel.shape
     n, rank, count = x.shape[0] // batch_groups, len(sweeps), prod(window) * depth
     groups = feature_groups * batch_groups
+    width = outputs // groups
     wide = _sum_dtype(x.dtype, dtype, count)
-    sums = np.zeros((n, *positions, groups, outputs // groups), wide)
+    sums = np.zeros((n, *positions, groups, width), wide)
     if sums.size and count:
         # [N, positions..., C, window...] -> [group, n, positions..., window..., channel], a view;
         # one of the two numbers of groups is 1.
@@ -433,16 +461,13 @@ def _evaluate_conv(x: np.ndarray, kernel: np.ndarray, *, strides, padding, input
         view = view.reshape(batch_groups, n, *positions, feature_groups, depth, *window)
         view = np.moveaxis(view, (rank + 2, rank + 3), (1, -1))
         view = view[:, 0] if batch_groups > 1 else view[0]
-        # (group, n and position, window and channel) @ (group, window and channel, output)
-        weights = kernel.astype(wide, copy=False).reshape(count, groups, outputs // groups)
-        weights = weights.transpose(1, 0, 2)
-        step = max(1, _COPY_BYTES // (prod(positions) * groups * count * wide.itemsize))
-        for begin in range(0, n, step):
-            part = view[:, begin : begin + step]
-            rows = part.shape[1] * prod(positions)
-            product = np.matmul(part.reshape(groups, rows, count), weights)
-            product = product.reshape(groups, part.shape[1], *positions, outputs // groups)
-            sums[begin : begin + step] = np.moveaxis(product, 0, -2)
+        weights = kernel.astype(wide, copy=False).reshape(count, groups, width).transpose(1, 0, 2)
+        for block in _blocks((n, *positions), groups * count * wide.itemsize):
+            part = view[(slice(None), *block)]
+            sizes = part.shape[1 : rank + 2]
+            # (group, n and position, window and channel) @ (group, window and channel, output)
+            product = np.matmul(part.reshape(groups, prod(sizes), count), weights)
+            sums[block] = np.moveaxis(product.reshape(groups, *sizes, width), 0, -2)
     return _as_result(sums.reshape(n, *positions, outputs), x.dtype, dtype)
 
 
@@ -504,10 +529,6 @@ def _adjoint_kernel(kernel: Node, groups: Size) -> Node:
     return transpose(kernel, axes=(*spatial, rank - 1, rank - 2))
 
 
-def _reshaped(x: Node, shape: Shape) -> Node:
-    return x if x.shape == shape else reshape(x, shape=shape)
-
-
 def _merged(x: Node, axis: int, groups: Size = 1) -> Node:
     """The leading axis as a slow part of another: [size, ..., (groups, n), ...] ->
     [..., (groups, size, n), ...]; `axis` counts without the leading one.
@@ -517,7 +538,7 @@ def _merged(x: Node, axis: int, groups: Size = 1) -> Node:
     rest = shape[axis] // groups
     x = _reshaped(x, (size, *shape[:axis], *lead, rest, *shape[axis + 1 :]))
     middle = 1 + axis + len(lead)
-    x = transpose(x, axes=(*range(1, middle), 0, *range(middle, x.type.rank)))
+    x = _transposed(x, (*range(1, middle), 0, *range(middle, x.type.rank)))
     return _reshaped(x, (*shape[:axis], size * shape[axis], *shape[axis + 1 :]))
 
 
@@ -528,7 +549,7 @@ def _parted(x: Node, axis: int, size: Size, groups: Size = 1) -> Node:
     total = shape[axis] // size
     x = _reshaped(x, (*shape[:axis], *lead, size, total // groups, *shape[axis + 1 :]))
     middle = axis + len(lead)
-    x = transpose(x, axes=(middle, *_free(x.type.rank, (middle,))))
+    x = _transposed(x, (middle, *_free(x.type.rank, (middle,))))
     return _reshaped(x, (size, *shape[:axis], total, *shape[axis + 1 :]))
 
 

@@ -13,8 +13,7 @@ complex64 and float32 are transformed in single precision, as NumPy 2 does; thei
 the logarithm of the size. Sizes may be named, on transformed axes too.
 
 A transform is linear, so its gradient is its adjoint: the transform in the opposite direction,
-scaled, in which a frequency that stands for two (itself and its conjugate) has double weight. For
-fft: Giles 2008, "An extended collection of matrix derivative results", for y = F x.
+scaled, in which a frequency that stands for two (itself and its conjugate) has double weight.
 """
 
 from collections.abc import Sequence

@@ -31,12 +31,15 @@ further ones where its singular values are distinct and none is 0.
 The derivative of an op that reads one triangle lies in that triangle; `symmetrize` the operand
 first to spread it over both.
 
-Sources: M. B. Giles, "An extended collection of matrix derivative results", 2008 (solve, eig);
-I. Murray, "Differentiation of the Cholesky decomposition", 2016; S. F. Walter and L. Lehmann,
-"Algorithmic differentiation of linear algebra functions", 2010 (lu, qr, eigh); J. Townsend,
-"Differentiating the singular value decomposition", 2016; Z.-Q. Wan and S.-X. Zhang, "Automatic
-differentiation for complex valued SVD", 2019; C. Boeddeker et al., "On the computation of complex-
-valued gradients with application to statistically optimum beamforming", 2017 (complex eig).
+Sources: M. B. Giles, "An extended collection of matrix derivative results", 2008 (solve, eig, det);
+I. Murray, "Differentiation of the Cholesky decomposition", 2016; F. R. de Hoog, R. S. Anderssen and
+M. A. Lukas, "Differentiation of matrix functionals using triangular factorization", 2011 (lu);
+S. F. Walter and L. Lehmann, "Algorithmic differentiation of linear algebra functions", 2010 (qr,
+eigh); D. A. O. Roberts and L. R. Roberts, "QR and LQ decomposition matrix backpropagation
+algorithms for square, wide, and deep matrices", 2020 (wide qr); J. Townsend, "Differentiating the
+singular value decomposition", 2016; Z.-Q. Wan and S.-X. Zhang, "Automatic differentiation for
+complex valued SVD", 2019; C. Boeddeker et al., "On the computation of complex-valued gradients with
+application to statistically optimum beamforming", 2017 (complex eig).
 """
 
 import builtins
@@ -301,7 +304,7 @@ def _batch_one(op_of: Callable[[], Op]) -> Callable:
 
 
 def _batch_system(op_of: Callable[[], Op]) -> Callable:
-    """The batching rule of a op that solves a x = b: right-hand sides of one a are more columns."""
+    """The batching rule of a x = b: many right-hand sides of one a are more columns."""
 
     def rule(size: Size, mapped: Sequence[bool], a: Node, b: Node, **attrs: Any) -> Node:
         op = op_of()
@@ -407,7 +410,7 @@ def _infer_triangular_solve(a: TensorType, b: TensorType, **attrs: bool) -> Tens
 def _differentiate_triangular_solve(
     dy: Node, y: Node, a: Node, b: Node, *, lower, transpose, conjugate, unit_diagonal
 ):
-    # Giles 2008, 2.3.1, for op(a): db = op(a)^-H dy, d op(a) = -db y^H.
+    # Giles 2008, for op(a): db = op(a)^-H dy, d op(a) = -db y^H.
     db = triangular_solve(
         a,
         dy,
@@ -494,7 +497,7 @@ def _evaluate_solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _differentiate_solve(dy: Node, y: Node, a: Node, b: Node):
-    # Giles 2008, 2.3.1.
+    # Giles 2008: db = a^-H dy, da = -db y^H.
     db = solve(adjoint(a), dy)
     return negative(matmul(db, adjoint(y))), db
 
@@ -573,7 +576,7 @@ def _from_hermitian(dx: Node) -> Node:
 
 
 def _differentiate_cholesky(dy: Node, y: Node, x: Node):
-    # Murray 2016, (10): l^-H Phi(l^H dl) l^-1.
+    # Murray 2016: l^-H Phi(l^H dl) l^-1.
     inner = _half_lower(matmul(adjoint(y), dy))
     attrs = {"lower": True, "transpose": True, "conjugate": y.dtype.is_complex}
     left = triangular_solve(y, inner, **attrs)
@@ -623,16 +626,25 @@ def _evaluate_lu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y = x.reshape(count, rows, columns).copy()
     order = np.tile(np.arange(rows, dtype=np.int32), (count, 1))
     each = np.arange(count)
-    for step in range(min(rows, columns) if count else 0):
-        column = y[:, step:, step]
-        # LAPACK compares |re| + |im|, and so must a definition that its rows are compared with.
-        pivot = step + np.argmax(np.abs(column.real) + np.abs(column.imag), axis=1)
-        for array in (y, order):
-            upper, lower = array[:, step].copy(), array[each, pivot].copy()
-            array[:, step], array[each, pivot] = lower, upper
-        head = y[:, step, step, None]
-        y[:, step + 1 :, step] /= np.where(head == 0, y.dtype.type(1), head)
-        y[:, step + 1 :, step + 1 :] -= y[:, step + 1 :, step, None] * y[:, step, None, step + 1 :]
+    steps = min(rows, columns) if count else 0
+    for start in range(0, steps, _PANEL):
+        stop = min(start + _PANEL, steps)
+        for step in range(start, stop):
+            column = y[:, step:, step]
+            # LAPACK compares |re| + |im|, and so must a definition that its rows are compared with.
+            pivot = step + np.argmax(np.abs(column.real) + np.abs(column.imag), axis=1)
+            for array in (y, order):
+                upper, lower = array[:, step].copy(), array[each, pivot].copy()
+                array[:, step], array[each, pivot] = lower, upper
+            head = y[:, step, step, None]
+            y[:, step + 1 :, step] /= np.where(head == 0, y.dtype.type(1), head)
+            y[:, step + 1 :, step + 1 : stop] -= (
+                y[:, step + 1 :, step, None] * y[:, step, None, step + 1 : stop]
+            )
+        # The columns after the panel have seen its swaps only.
+        square, right = y[:, start:stop, start:stop], y[:, start:stop, stop:]
+        right[...] = _substitute(square, right, is_lower=True, unit=True)
+        y[:, stop:, stop:] -= y[:, stop:, start:stop] @ right
     return y.reshape(x.shape), order.reshape(x.shape[:-1])
 
 
@@ -644,7 +656,7 @@ def permutation_matrix(rows: Node, dtype: DType) -> Node:
 
 
 def _differentiate_lu(dy: Sequence[Any], y: Sequence[Node], x: Node):
-    # Walter and Lehmann 2010, with f = l1^-1 (p dx)1 u1^-1 of the leading square block: its lower
+    # De Hoog et al. 2011, with f = l1^-1 (p dx)1 u1^-1 of the leading square block: its lower
     # part moves l1 and its upper part u1. What is left of l or u follows from the other factor.
     packed, rows = y
     _, height, width, small = _sides(x)
@@ -899,7 +911,7 @@ def _infer_qr(x: TensorType, *, full: bool) -> tuple[TensorType, TensorType]:
 
 
 def _differentiate_qr(dy: Sequence[Node], y: Sequence[Node], x: Node, *, full: bool):
-    # Walter and Lehmann 2010, 3.1: dx = (dq + q h) r^-H with h Hermitian, for a square r.
+    # Walter and Lehmann 2010: dx = (dq + q h) r^-H with h Hermitian, for a square r.
     (q, r), (dq, dr) = y, dy
     _, rows, columns, small = _sides(x)
     if full and not is_known_equal(rows, small):
@@ -908,7 +920,7 @@ def _differentiate_qr(dy: Sequence[Node], y: Sequence[Node], x: Node, *, full: b
         return (Absent(f"it is not known which side of {x.type} is longer"),)
     rest = None
     if not is_known_equal(columns, small):
-        # A wide x is [x1 x2] and r is [r1 r2]: q r1 = x1 is square, and r2 = q^H x2.
+        # A wide x is [x1 x2] and r is [r1 r2]: q r1 = x1 is square, r2 = q^H x2 (Roberts 2020).
         drest = _block(dr, (0, small), (small, columns))
         rest = matmul(q, drest)
         dq = add(dq, matmul(_block(x, (0, rows), (small, columns)), adjoint(drest)))
@@ -970,7 +982,7 @@ def _evaluate_svd(x: np.ndarray, *, full: bool) -> tuple:
 
 
 def _differentiate_svd(dy: Sequence[Node], y: Sequence[Node], x: Node, *, full: bool):
-    # Townsend 2016, (17) to (24), with conjugates; the last term is that of Wan and Zhang 2019: of
+    # Townsend 2016, with conjugates; the last term is that of Wan and Zhang 2019: of
     # the common phase of a pair of vectors, half is counted for each.
     (u, s, vh), (du, ds, dvh) = y, dy
     _, rows, columns, small = _sides(x)
@@ -1095,7 +1107,7 @@ def _evaluate_eigh(x: np.ndarray) -> tuple:
 
 
 def _differentiate_eigh(dy: Sequence[Node], y: Sequence[Node], x: Node):
-    # Walter and Lehmann 2010, 3.3: v (diag(dw) + f * v^H dv) v^H, f[i,j] = 1 / (w[j] - w[i]).
+    # Walter and Lehmann 2010: v (diag(dw) + f * v^H dv) v^H, f[i,j] = 1 / (w[j] - w[i]).
     (w, v), (dw, dv) = y, dy
     if _is_zero(dv):
         return (_from_hermitian(matmul(scale_columns(v, dw), adjoint(v))),)
@@ -1196,7 +1208,7 @@ def _evaluate_eig(x: np.ndarray) -> tuple:
 
 
 def _differentiate_eig(dy: Sequence[Node], y: Sequence[Node], x: Node):
-    # Giles 2008, 3.1, for vectors that keep norm 1 (Boeddeker et al. 2017, 4.2.3):
+    # Giles 2008, for vectors that keep norm 1 (Boeddeker et al. 2017):
     # v^-H (diag(dw) + conj(f) * (v^H dv - v^H v diag(v^H dv))) v^H, f[i,j] = 1 / (w[j] - w[i]).
     (w, v), (dw, dv) = y, dy
     vh = adjoint(v)

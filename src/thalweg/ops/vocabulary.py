@@ -3,6 +3,7 @@
 from thalweg.ir import leaves
 from thalweg.ops import (
     broadcast,
+    composite,
     contract,
     elementwise,
     fft,
@@ -10,6 +11,7 @@ from thalweg.ops import (
     linalg,
     mark,
     movement,
+    random,
     reduce,
     sort,
     window,
@@ -28,4 +30,6 @@ FAMILIES = (
     window,
     linalg,
     fft,
+    random,
+    composite,
 )

@@ -13,6 +13,7 @@ that is known to be larger than the padded axis is refused.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,10 +72,8 @@ class Sweep:
         Position p reads the place p*stride + k*window_dilation - low for each k of the window, so a
         place collects from the windows with k in opposite order.
         """
-        low = (self.window - 1) * self.window_dilation - self.low
-        # Unclamped: it gives back size 0, too.
-        padded = (self.size - 1) * self.input_dilation + 1
-        padded += (self.window - 1) * self.window_dilation
+        low = self.reach - 1 - self.low
+        padded = (self.size - 1) * self.input_dilation + self.reach
         high = padded - low - span(self.positions, self.stride)
         return Sweep(
             self.positions,
@@ -191,9 +190,12 @@ def place(x: np.ndarray, sweeps: Sequence[Sweep], value: object, first: int = 0)
 
 def windows_along(x: np.ndarray, sweep: Sweep, axis: int) -> np.ndarray:
     """A view of a placed array: the windows in place of an axis, their elements as a last axis."""
-    view = np.lib.stride_tricks.sliding_window_view(x, sweep.reach, axis)
-    positions = slice(None, None, sweep.stride)
-    return view[(*(slice(None),) * axis, positions, ..., slice(None, None, sweep.window_dilation))]
+    reach: Any = sweep.reach
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis)
+    index: list[Any] = [slice(None)] * view.ndim
+    index[axis] = slice(None, None, sweep.stride)
+    index[-1] = slice(None, None, sweep.window_dilation)
+    return view[tuple(index)]
 
 
 def moving_axes(sweeps: Sequence[Sweep]) -> Iterator[tuple[int, Sweep]]:

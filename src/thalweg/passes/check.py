@@ -20,13 +20,14 @@ def check_values(guilty: str, before: Function, after: Function) -> None:
     if any(node.op.name in ("callback", "check") for node in postorder(before.results)):
         return
     arrays = random_arguments(before)
-    for index, (old, new) in enumerate(
-        zip(run(before, *arrays), run(after, *arrays), strict=True)
-    ):
+    for index, (old, new) in enumerate(zip(run(before, *arrays), run(after, *arrays), strict=True)):
         if not is_close(new, old):
             raise VerifyError(
-                explain(f"pass {guilty}", f"result {index} of {before.name} to keep its value",
-                        f"{new.ravel()[:4]} for {old.ravel()[:4]}")  # fmt: skip
+                explain(
+                    f"pass {guilty}",
+                    f"result {index} of {before.name} to keep its value",
+                    f"{new.ravel()[:4]} for {old.ravel()[:4]}",
+                )
             )
 
 
@@ -76,4 +77,3 @@ def is_close(found: np.ndarray, wanted: np.ndarray) -> bool:
     scale = float(np.max(np.abs(b[finite]), initial=0.0))
     error = float(np.max(np.abs(a[finite] - b[finite]), initial=0.0))
     return error <= TOLERANCE * epsilon * scale
-

@@ -57,7 +57,9 @@ def broadcast_nothing(x, *, shape, axes):
         yield x
 
 
-@rules.equation((("f32[3]",), {"middle": (2, 3), "inner": (1,), "shape": (2, 5, 3), "outer": (0, 2)}))
+@rules.equation(
+    (("f32[3]",), {"middle": (2, 3), "inner": (1,), "shape": (2, 5, 3), "outer": (0, 2)})
+)
 def broadcast_twice(x, *, middle, inner, shape, outer):
     yield broadcast(broadcast(x, shape=middle, axes=inner), shape=shape, axes=outer)
     yield broadcast(x, shape=shape, axes=tuple(outer[axis] for axis in inner))

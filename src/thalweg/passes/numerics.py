@@ -1,6 +1,5 @@
 """Rules that hold for finite numbers only, or within rounding; off unless options ask for them."""
 
-
 from thalweg.ir.leaves import full_like
 from thalweg.ir.rewrite import Rules, weight
 from thalweg.ops.elementwise import add, divide, exp, log, multiply, power, subtract
@@ -51,5 +50,3 @@ def divide_exponentials(x, y):
 def power_one(x):
     yield power(x, full_like(x, 1))
     yield x
-
-

@@ -1,6 +1,6 @@
 """What a Function takes: floating-point operations, and bytes moved if no two ops are fused.
 
-    cost(function) -> Cost(flops, bytes_read, bytes_written), each an integer or a symbolic size
+cost(function) -> Cost(flops, bytes_read, bytes_written), each an integer or a symbolic size
 """
 
 from dataclasses import dataclass

@@ -168,5 +168,3 @@ def _mismatch(
     known = ", ".join(f"{name}={size}" for name, size in (sizes or {}).items())
     received = f"{array.dtype}{shape_text(array.shape)}" + (f" with {known}" if known else "")
     return explain(function.name, f"{node.attrs[0]} of type {node.type}", received)
-
-

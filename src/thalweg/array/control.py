@@ -1,0 +1,535 @@
+"""Branches, loops and calls to the host, as functions of functions.
+
+Bodies are traced once: they receive tensors without values and return tensors; Python numbers and
+nested lists, tuples and dicts of tensors may be passed anywhere. What a body uses from outside is
+captured by itself, variables included (a body reads them but does not assign them).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from thalweg.array.operands import to_tensor
+from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, explain
+from thalweg.base.frames import location
+from thalweg.engine.context import Trace, current_trace
+from thalweg.engine.tape import pause, resume
+from thalweg.engine.tensor import Tensor, node_of, wrap
+from thalweg.engine.trace import strong
+from thalweg.engine.tree import LEAF, Structure, flatten, unflatten
+from thalweg.ir.dim import Dim, is_known_equal
+from thalweg.ir.function import Function, build, inline
+from thalweg.ir.leaves import full, items, parameter
+from thalweg.ir.node import Node
+from thalweg.ir.types import Size, TensorType, as_dtype, bool_, int32, int64, tensor_type
+from thalweg.ops import control as ops
+from thalweg.ops.elementwise import add as add_op
+from thalweg.ops.elementwise import cast, less, logical_and
+from thalweg.ops.mark import stop_gradient
+from thalweg.ops.movement import concatenate, slice
+
+
+class Body:
+    """A traced function: its Function, what it captured, and how its results are nested."""
+
+    def __init__(self, function: Function, captured: list[Tensor], structure: Structure):
+        self.function = function
+        self.captured = captured
+        self.structure = structure
+
+
+def trace_body(
+    name: str,
+    python_function: Callable,
+    types: Sequence[TensorType],
+    structure: Structure,
+    spread: bool = True,
+) -> Body:
+    """Trace `python_function` on tensors of these types, nested as `structure` says.
+
+    With `spread` the structure is a tuple of positional arguments.
+    """
+    if not callable(python_function):
+        raise ArgumentTypeError(explain(name, "a function", repr(python_function)))
+    label = getattr(python_function, "__name__", name)
+    trace = Trace("body" if label == "<lambda>" else label, current_trace())
+    recorder = pause()
+    try:
+        with trace:
+            inner = [wrap(trace.parameter(f"x{i}", type)) for i, type in enumerate(types)]
+            value = unflatten(structure, inner)
+            output = python_function(*value) if spread else python_function(value)
+            leaves, found = flatten(output)
+            results = [_result(name, leaf) for leaf in leaves]
+    finally:
+        resume(recorder)
+    captured = [tensor for tensor, _ in trace.captured.values()]
+    return Body(trace.close(results), captured, found)
+
+
+def _result(name: str, leaf: Any) -> Node:
+    tensor = to_tensor(leaf, name)
+    node = node_of(tensor)
+    return strong(node) if tensor._weak else node
+
+
+def _inputs(name: str, value: Any) -> tuple[list[Node], Structure]:
+    """The nodes of nested operands; Python numbers take the default types."""
+    leaves, structure = flatten(value)
+    return [_result(name, leaf) for leaf in leaves], structure
+
+
+def _types(nodes: Sequence[Node]) -> list[TensorType]:
+    return [node.type for node in nodes]
+
+
+def share(bodies: Sequence[Body]) -> tuple[list[Function], list[Node]]:
+    """Functions that take their own parameters and then all that any of them captured."""
+    outer: dict[Any, Tensor] = {}
+    for body in bodies:
+        for tensor in body.captured:
+            outer.setdefault(tensor._cell.node, tensor)
+    nodes = {key: node_of(tensor) for key, tensor in outer.items()}
+    functions = []
+    for body in bodies:
+        count = len(body.function.parameters) - len(body.captured)
+        own = {
+            tensor._cell.node: parameter
+            for tensor, parameter in zip(
+                body.captured, body.function.parameters[count:], strict=True
+            )
+        }
+        extra = _missing(body.function, [key for key in outer if key not in own], nodes)
+        parameters = [own.get(key) or extra[key] for key in outer]
+        functions.append(
+            Function(
+                body.function.name,
+                (*body.function.parameters[:count], *parameters),
+                body.function.results,
+            )
+        )
+    return functions, list(nodes.values())
+
+
+def _missing(function: Function, keys: Sequence[Node], nodes: dict) -> dict[Any, Node]:
+    taken = set(function.parameter_names)
+    found = {}
+    for position, key in enumerate(keys):
+        name = f"unused_{position}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        found[key] = parameter(name=name, type=nodes[key].type)
+    return found
+
+
+# Branches -----------------------------------------------------------------------------------------
+
+
+def cond(predicate: Any, true_function: Callable, false_function: Callable, *operands: Any) -> Any:
+    """The result of one of two functions of the operands, chosen by a boolean scalar.
+
+    Both are traced and must return the same nesting, shapes and dtypes; one is run.
+
+    >>> import thalweg as tw
+    >>> tw.cond(tw.asarray(2.0) > 1, lambda x: x * 2, lambda x: x - 1, tw.asarray(5.0))
+    Tensor(10., dtype=float32)
+    """
+    if isinstance(predicate, (bool, np.bool_)):
+        return (true_function if predicate else false_function)(*operands)
+    node = node_of(to_tensor(predicate, "cond"))
+    if node.type is not tensor_type(bool_, ()):
+        raise DTypeError(
+            explain(
+                "cond",
+                "one boolean as predicate, bool[]",
+                str(node.type),
+                "Compare, or reduce with all() or any().",
+            )
+        )
+    index = cast(node, dtype=int32)
+    return _branch("cond", index, (false_function, true_function), operands)
+
+
+def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
+    """The result of `branches[index]` of the operands; an index out of range is clamped."""
+    if not branches:
+        raise ArgumentError(explain("switch", "at least one branch", "none"))
+    if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+    node = node_of(to_tensor(index, "switch"))
+    if node.type.rank or not node.dtype.is_integer:
+        raise DTypeError(explain("switch", "one integer as index", str(node.type)))
+    return _branch("switch", cast(node, dtype=int32), branches, operands)
+
+
+def _branch(name: str, index: Node, functions: Sequence[Callable], operands: tuple) -> Any:
+    nodes, structure = _inputs(name, operands)
+    bodies = [trace_body(name, function, _types(nodes), structure) for function in functions]
+    for body in bodies[1:]:
+        if body.structure != bodies[0].structure:
+            raise ArgumentError(
+                explain(
+                    name,
+                    "branches that return the same nesting",
+                    f"{bodies[0].structure} and {body.structure}",
+                )
+            )
+    branches, captured = share(bodies)
+    result = ops.switch(index, *nodes, *captured, branches=tuple(branches))
+    return unflatten(bodies[0].structure, [wrap(node) for node in items(result)])
+
+
+# Loops --------------------------------------------------------------------------------------------
+
+
+def while_loop(
+    condition: Callable, body: Callable, state: Any, maximum_iterations: int | None = None
+) -> Any:
+    """The state after running `body` while `condition` holds.
+
+    `state` is a tuple or list whose entries are passed as arguments, or one value. The body returns
+    the same nesting, shapes and dtypes. With `maximum_iterations` the loop ends there at the
+    latest and has a derivative; without, it has none, because the number of steps is data.
+    """
+    is_spread = isinstance(state, (tuple, list))
+    nodes, structure = _inputs("while_loop", state)
+    types = _types(nodes)
+    check = trace_body("while_loop", condition, types, structure, is_spread)
+    step = _loop_body("while_loop", body, types, structure, is_spread)
+    if maximum_iterations is not None:
+        return _bounded_loop(check, step, nodes, structure, maximum_iterations)
+    (goes_on, moved), captured = share([check, step])
+    count = len(captured)
+    result = ops.while_(
+        *captured,
+        *nodes,
+        condition=_constants_first(goes_on, count),
+        body=_constants_first(moved, count),
+        constants=count,
+    )
+    return unflatten(structure, [wrap(node) for node in items(result)])
+
+
+def _loop_body(
+    name: str, body: Callable, types: Sequence[TensorType], structure: Structure, spread: bool
+) -> Body:
+    """A body whose results take the element types of the state where they are weak."""
+    found = trace_body(name, body, types, structure, spread)
+    count = len(types)
+    if found.structure.kind in (tuple, list) and structure.kind in (tuple, list):
+        same = found.structure.children == structure.children
+    else:
+        same = found.structure == structure
+    if not same or found.structure.count != count:
+        raise ArgumentError(
+            explain(
+                name, f"a body that returns the state's nesting, {structure}", str(found.structure)
+            )
+        )
+    return found
+
+
+def _constants_first(function: Function, count: int) -> Function:
+    """The Function with its last `count` parameters, the captured ones, in front."""
+    if not count:
+        return function
+    own, captured = function.parameters[:-count], function.parameters[-count:]
+    return Function(function.name, (*captured, *own), function.results)
+
+
+def _bounded_loop(
+    check: Body, step: Body, nodes: Sequence[Node], structure: Structure, limit: int
+) -> Any:
+    (goes_on, moved), captured = share([check, step])
+    count, width = len(captured), len(nodes)
+
+    def once(*inner: Node) -> list[Node]:
+        outer, (active, *state) = inner[:count], inner[count:]
+        (holds,) = inline(goes_on, [*state, *outer])
+        active = logical_and(active, holds)
+        stay = Function("stay", moved.parameters, moved.parameters[:width])
+        index = cast(active, dtype=int32)
+        chosen = items(ops.switch(index, *state, *outer, branches=(stay, moved)))
+        return [active, *chosen]
+
+    start = full(True, bool_)
+    types = [node.type for node in (*captured, start, *nodes)]
+    result = items(
+        ops.scan(
+            *captured,
+            start,
+            *nodes,
+            body=build("while_bounded", types, once),
+            constants=count,
+            carries=1 + width,
+            length=limit,
+        )
+    )
+    return unflatten(structure, [wrap(node) for node in result[1:]])
+
+
+def fori_loop(lower: Any, upper: Any, body: Callable, state: Any) -> Any:
+    """The state after `state = body(i, state)` for i from lower up to upper.
+
+    With integers as bounds the loop has a derivative; with tensors it runs as a while loop.
+    """
+    nodes, structure = _inputs("fori_loop", state)
+    is_static = all(isinstance(each, (int, np.integer, Dim)) for each in (lower, upper))
+    if is_static and all(isinstance(each, (int, np.integer)) for each in (lower, upper)):
+        length: Any = max(0, int(upper) - int(lower))
+    elif is_static:
+        length = upper - lower
+    counter = full(lower, int64) if not isinstance(lower, Tensor) else node_of(lower)
+    if not is_static:
+        last = node_of(to_tensor(upper, "fori_loop"))
+        counter = cast(counter, dtype=last.dtype)
+    wanted = Structure(tuple, (), (LEAF, structure), 1 + len(nodes))
+    found = trace_body("fori_loop", body, [counter.type, *_types(nodes)], wanted)
+    if found.structure != structure:
+        raise ArgumentError(
+            explain(
+                "fori_loop",
+                f"a body that returns the state's nesting, {structure}",
+                str(found.structure),
+            )
+        )
+    (function,), captured = share([found])
+    count = len(captured)
+
+    def step(*inner: Node) -> list[Node]:
+        outer, (index, *values) = inner[:count], inner[count:]
+        moved = inline(function, [index, *values, *outer])
+        return [add_op(index, full(1, index.dtype)), *moved]
+
+    types = [node.type for node in (*captured, counter, *nodes)]
+    if is_static:
+        result = ops.scan(
+            *captured,
+            counter,
+            *nodes,
+            body=build(function.name, types, step),
+            constants=count,
+            carries=1 + len(nodes),
+            length=length,
+        )
+        return unflatten(structure, [wrap(node) for node in items(result)[1:]])
+
+    def goes_on(*inner: Node) -> Node:
+        return less(inner[count + 1], inner[0])
+
+    def step_dynamic(*inner: Node) -> list[Node]:
+        return step(*inner[1:])
+
+    types = [last.type, *types]
+    result = ops.while_(
+        last,
+        *captured,
+        counter,
+        *nodes,
+        condition=build("below", types, goes_on),
+        body=build(function.name, types, step_dynamic),
+        constants=count + 1,
+    )
+    return unflatten(structure, [wrap(node) for node in items(result)[1:]])
+
+
+def scan(
+    body: Callable,
+    carry: Any,
+    xs: Any = None,
+    length: Size | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """Thread a carry through a sequence: `carry, y = body(carry, x)` for each slice x of xs.
+
+    xs is a nesting of tensors with one leading axis of equal size, or None with `length` given.
+    Returns the last carry and the ys stacked along a new leading axis. With `reverse` the sequence
+    is walked backward, and ys stand where their x stood. Has derivatives of every order.
+
+    >>> import thalweg as tw
+    >>> total, sums = tw.scan(lambda c, x: (c + x, c + x), 0.0, tw.asarray([1.0, 2.0, 3.0]))
+    >>> sums
+    Tensor([1., 3., 6.], dtype=float32)
+    """
+    start, carry_structure = _inputs("scan", carry)
+    sequences, xs_structure = _inputs("scan", xs)
+    length = _length("scan", sequences, length)
+    slices = [node.type.with_shape(node.shape[1:]) for node in sequences]
+    wanted = Structure(tuple, (), (carry_structure, xs_structure), len(start) + len(sequences))
+    found = trace_body("scan", body, [*_types(start), *slices], wanted)
+    if found.structure.kind is not tuple or len(found.structure.children) != 2:
+        raise ArgumentError(
+            explain(
+                "scan",
+                "a body that returns (carry, y)",
+                str(found.structure),
+                "Write `return carry, None` when there is nothing to stack.",
+            )
+        )
+    new_carry, y_structure = found.structure.children
+    if new_carry != carry_structure:
+        raise ArgumentError(
+            explain(
+                "scan", f"a body whose carry keeps its nesting, {carry_structure}", str(new_carry)
+            )
+        )
+    (function,), captured = share([found])
+    function = _constants_first(function, len(captured))
+    results = items(
+        ops.scan(
+            *captured,
+            *start,
+            *sequences,
+            body=function,
+            constants=len(captured),
+            carries=len(start),
+            length=length,
+            reverse=reverse,
+        )
+    )
+    tensors = [wrap(node) for node in results]
+    return (
+        unflatten(carry_structure, tensors[: len(start)]),
+        unflatten(y_structure, tensors[len(start) :]),
+    )
+
+
+def _length(name: str, sequences: Sequence[Node], length: Size | None) -> Size:
+    for node in sequences:
+        if not node.type.rank:
+            raise ShapeError(explain(name, "sequences with a leading axis", str(node.type)))
+        own = node.shape[0]
+        if length is None:
+            length = own
+        elif not is_known_equal(own, length):
+            raise ShapeError(
+                explain(name, f"sequences with a leading axis of {length}", str(node.type))
+            )
+    if length is None:
+        raise ArgumentError(explain(name, "xs or a length", "neither"))
+    return length
+
+
+def map(function: Callable, xs: Any) -> Any:
+    """`function` of each slice of xs along the leading axis, one after another, stacked.
+
+    Use `vmap` to compute all slices together.
+    """
+    return scan(lambda carry, x: (carry, function(x)), None, xs)[1]
+
+
+def associative_scan(function: Callable, xs: Any, reverse: bool = False, axis: int = 0) -> Any:
+    """All partial results of an associative function of two nestings, in log2(n) rounds.
+
+    `function(a, b)` combines slices elementwise along `axis`, whose size must be fixed.
+    """
+    nodes, structure = _inputs("associative_scan", xs)
+    if not nodes:
+        raise ArgumentError(explain("associative_scan", "at least one tensor", "none"))
+    rank = nodes[0].type.rank
+    axis = axis % rank if rank else 0
+    size = nodes[0].shape[axis] if rank else 0
+    if not isinstance(size, int) or any(node.shape[axis] != size for node in nodes):
+        raise ShapeError(
+            explain(
+                "associative_scan",
+                f"tensors of one fixed size along axis {axis}",
+                ", ".join(str(node.type) for node in nodes),
+            )
+        )
+
+    def combine(lower: list[Node], upper: list[Node]) -> list[Node]:
+        pair = [unflatten(structure, [wrap(node) for node in part]) for part in (lower, upper)]
+        first, second = reversed(pair) if reverse else pair
+        return [node_of(to_tensor(leaf)) for leaf in flatten(function(first, second))[0]]
+
+    shift = 1
+    while shift < size:
+        if reverse:
+            head = [_cut(node, axis, 0, size - shift) for node in nodes]
+            tail = [_cut(node, axis, shift, size) for node in nodes]
+            rest = [_cut(node, axis, size - shift, size) for node in nodes]
+            merged = combine(head, tail)
+            nodes = [concatenate(a, b, axis=axis) for a, b in zip(merged, rest, strict=True)]
+        else:
+            head = [_cut(node, axis, 0, size - shift) for node in nodes]
+            tail = [_cut(node, axis, shift, size) for node in nodes]
+            rest = [_cut(node, axis, 0, shift) for node in nodes]
+            merged = combine(head, tail)
+            nodes = [concatenate(a, b, axis=axis) for a, b in zip(rest, merged, strict=True)]
+        shift *= 2
+    return unflatten(structure, [wrap(node) for node in nodes])
+
+
+def _cut(node: Node, axis: int, start: int, limit: int) -> Node:
+    low, high = [0] * node.type.rank, list(node.shape)
+    low[axis], high[axis] = start, limit
+    return slice(node, start=tuple(low), limit=tuple(high), stride=(1,) * node.type.rank)
+
+
+# The host -----------------------------------------------------------------------------------------
+
+
+def callback(function: Callable, result: Any, *operands: Any) -> Any:
+    """Call a Python function of NumPy arrays from within a graph, when its value is computed.
+
+    `result` says what it returns: an `(shape, dtype)` pair, a tensor to be like, or a nesting of
+    them. The function may be called any number of times, and not at all where nothing uses its
+    result. It has no derivative; wrap it with `custom_gradient` to give it one.
+    """
+    leaves, structure = _flatten_specs(result)
+    nodes, _ = _inputs("callback", list(operands))
+    name = getattr(function, "__name__", "host")
+    host = ops.HostFunction("".join(c if c.isalnum() else "_" for c in name), function)
+    found = ops.callback(*nodes, function=host, types=tuple(leaves))
+    return unflatten(structure, [wrap(node) for node in items(found)])
+
+
+def _flatten_specs(result: Any) -> tuple[list[TensorType], Structure]:
+    if _is_spec(result):
+        return [_spec(result)], LEAF
+    if isinstance(result, (list, tuple)):
+        found = [_flatten_specs(each) for each in result]
+        types = [type for part, _ in found for type in part]
+        children = tuple(structure for _, structure in found)
+        return types, Structure(type(result), (), children, len(types))
+    raise ArgumentTypeError(
+        explain("callback", "a result given as (shape, dtype) or a tensor", repr(result))
+    )
+
+
+def _is_spec(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return True
+    if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], (tuple, list))):
+        return False
+    return all(isinstance(size, (int, Dim)) for size in value[0])
+
+
+def _spec(value: Any) -> TensorType:
+    if isinstance(value, Tensor):
+        return value._cell.node.type
+    return tensor_type(as_dtype(value[1]), tuple(value[0]))
+
+
+def print_value(x: Any, label: str = "") -> Tensor:
+    """x; its value is printed when it is computed, also inside traced functions."""
+    node = node_of(to_tensor(x, "print_value"))
+    where = location()
+
+    def show(array: np.ndarray) -> np.ndarray:
+        print(f"{label or where}: {array}")
+        return array
+
+    host = ops.HostFunction("print_value", show)
+    (shown,) = items(ops.callback(node, function=host, types=(node.type,)))
+    # The host has no derivative, so the value flows around it: x plus nothing of the copy.
+    kept = build("print_value", [node.type, node.type], lambda x, copy: copy)
+    passed = build("print_gradient", [node.type, *[node.type] * 3], lambda x, copy, y, dy: (dy, dy))
+    if not node.dtype.is_inexact:
+        return wrap(shown)
+    return wrap(
+        items(ops.custom_call(node, stop_gradient(shown), function=kept, gradient=passed))[0]
+    )
