@@ -48,7 +48,7 @@ def plain(rank, **given):
 
 
 def read(shape, window, strides, padding, input_dilation, window_dilation):
-    """For each window, the places of x that it reads, in row-major order; None if one is too large."""
+    """For each window, the places of x that it reads, in row-major order; None if too large."""
     positions = []
     for size, k, stride, (low, high), inner, outer in zip(
         shape, window, strides, padding, input_dilation, window_dilation, strict=True
@@ -80,15 +80,13 @@ def read(shape, window, strides, padding, input_dilation, window_dilation):
 
 def extreme(x, places, direction):
     """The first place of the extreme, by comparing one element after another; None for none."""
+    for place in places:
+        if math.isnan(x[place]):
+            return place
     best = None
     for place in places:
-        if best is None:
-            best = place
-        elif math.isnan(x[best]):
-            continue
-        elif math.isnan(x[place]):
-            best = place
-        elif x[place] > x[best] if direction == "max" else x[place] < x[best]:
+        sign = 1 if direction == "max" else -1
+        if best is None or sign * float(x[place]) > sign * float(x[best]):
             best = place
     return best
 

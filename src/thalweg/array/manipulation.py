@@ -876,11 +876,11 @@ def _padded_constant(node: Node, widths: Sequence[tuple[Size, Size]], constants:
         return ops.pad(node, value, low=before, high=after, interior=none)
     # One axis after another: a corner belongs to the last axis that reaches it.
     for axis, row in enumerate(_pairs(node.type, "constants", constants)):
-        for side, constant in enumerate(row):
+        for side, number in enumerate(row):
             low: list[Size] = [0] * rank
             high: list[Size] = [0] * rank
             (low, high)[side][axis] = widths[axis][side]
-            value = converted("pad", constant, dtype)
+            value = converted("pad", number, dtype)
             node = ops.pad(node, value, low=tuple(low), high=tuple(high), interior=none)
     return node
 

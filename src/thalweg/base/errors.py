@@ -47,8 +47,11 @@ class OutOfRangeError(ThalwegError, IndexError):
     """An index outside of its axis."""
 
 
-class TraceError(ThalwegError, TypeError):
-    """Something was asked of a tensor that has no value while a function is being traced."""
+class TraceError(ThalwegError, RuntimeError):
+    """Something was asked of a tensor that has no value while a function is being traced.
+
+    Not a TypeError: NumPy catches those when it looks for an integer, and would hide the message.
+    """
 
 
 class GradientError(ThalwegError, ValueError):

@@ -52,30 +52,49 @@ class Cell:
             self.node = leaf(self.buffer)
 
 
-_cells: dict[Node, "weakref.ref[Cell]"] = {}
+class _Link(weakref.ref):
+    """From a node, held weakly, to the cell that its tensors share."""
+
+    __slots__ = ("cell", "key")
+
+    def __init__(self, node: Node, forget: Any, cell: Cell):
+        super().__init__(node, forget)
+        self.key = id(node)
+        self.cell = weakref.ref(cell)
+
+    def __new__(cls, node: Node, forget: Any, cell: Cell) -> "_Link":
+        return super().__new__(cls, node, forget)
+
+
+# Keyed by identity, so that an entry never keeps a node (and all that it was made of) alive.
+_links: dict[int, _Link] = {}
+
+
+def _forget(link: _Link) -> None:
+    if _links.get(link.key) is link:
+        del _links[link.key]
+
+
+def live_cell(node: Node) -> Cell | None:
+    """The cell of a node, if a tensor holds one."""
+    link = _links.get(id(node))
+    return link.cell() if link is not None and link() is node else None
 
 
 def cell_of(node: Node) -> Cell:
     """The live cell of a node, or a new one."""
-    reference = _cells.get(node)
-    found = reference() if reference is not None else None
-    if found is not None:
-        recorder = active_recorder()
-        if recorder is None:
-            return found
-        if found.node is node and found.recorder is not None and found.recorder() is recorder:
-            return found
-        # The value may be known, but this tensor needs its graph for the recorder.
-        return Cell(node, found.buffer)
-    cell = Cell(node)
-
-    def forget(dead: Any, node_reference=weakref.ref(node)) -> None:
-        inner = node_reference()
-        if inner is not None and _cells.get(inner) is dead:
-            del _cells[inner]
-
-    _cells[node] = weakref.ref(cell, forget)
-    return cell
+    found = live_cell(node)
+    if found is None:
+        found = Cell(node)
+        _links[id(node)] = _Link(node, _forget, found)
+        return found
+    recorder = active_recorder()
+    if recorder is None:
+        return found
+    if found.node is node and found.recorder is not None and found.recorder() is recorder:
+        return found
+    # The value may be known, but this tensor needs its graph for the recorder.
+    return Cell(node, found.buffer)
 
 
 def leaf(buffer: np.ndarray, name: str = "data") -> Node:
@@ -396,13 +415,11 @@ def known_value(node: Node) -> np.ndarray | None:
     if node.op is parameter:
         owner = getattr(node.attrs[0], "owner", None)
         return owner if isinstance(owner, np.ndarray) else None
-    reference = _cells.get(node)
-    cell = reference() if reference is not None else None
+    cell = live_cell(node)
     return cell.buffer if cell is not None else None
 
 
 def _notice(node: Node, value: Any) -> None:
-    reference = _cells.get(node)
-    cell = reference() if reference is not None else None
+    cell = live_cell(node)
     if cell is not None and isinstance(value, np.ndarray):
         cell.fill(own(value))

@@ -34,6 +34,10 @@ from thalweg.ops.elementwise import cast
 STATIC_TYPES = (bool, str, bytes, type, DType, Dim)
 NUMBERS = {int: int64, float: float64, complex: as_dtype("complex128")}
 MOST_WATCHED = 256
+"""Containers with more entries are not compared at every call."""
+
+Watched = tuple[Any, tuple, str]
+"""A captured container, what it held when traced, and its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Variant:
     structure: Structure
     outputs: list[Any]
     why: str
-    watched: list[tuple[Any, Any, str]]
+    watched: list[Watched]
 
     def serves(self, shapes: Sequence[tuple[int, ...]]) -> dict[str, int] | None:
         """The sizes that fit this trace's shapes to a call's, or None."""
@@ -342,7 +346,7 @@ class TracedFunction:
                 results += [trace.current[variable] for variable in assigned]
         finally:
             resume(recorder)
-        _check_untouched(self.name, watched)
+        watched = _still_watched(self.name, watched)
         graph = trace.close(results)
         return Variant(
             shapes=tuple(shapes),
@@ -500,7 +504,7 @@ def _is_about_sizes(error: Exception) -> bool:
     return "Undecided" in text or "Dim" in text or "named size" in text
 
 
-def _watch(python_function: Callable) -> list[tuple[Any, Any, str]]:
+def _watch(python_function: Callable) -> list[Watched]:
     """The mutable containers a function reads from its closure and globals, and what they hold."""
     while isinstance(python_function, functools.partial):
         python_function = python_function.func
@@ -537,15 +541,30 @@ def _same(container: Any, before: tuple) -> bool:
     return all(a is b for a, b in zip(now, before, strict=True))
 
 
-def _check_untouched(name: str, watched: Sequence[tuple[Any, Any, str]]) -> None:
+def _still_watched(name: str, watched: Sequence[Watched]) -> list[Watched]:
+    """What to watch from now on; refuses traced tensors that were stored outside.
+
+    A container that the function itself changes with plain values, such as a counter of traces, is
+    its own business.
+    """
+    kept = []
     for container, before, label in watched:
-        if not _same(container, before):
+        if _same(container, before):
+            kept.append((container, before, label))
+            continue
+        if any(isinstance(leaf, Tensor) and leaf.is_traced for leaf in _values(container)):
             raise TraceError(
                 explain(
                     name,
-                    f"a function that does not change the captured {type(container).__name__} "
-                    f"{label!r}",
+                    f"its tensors to stay inside; the captured {type(container).__name__} "
+                    f"{label!r} keeps one",
                     "a change made while tracing, which happens once and not at every call",
                     f"Return what should go into {label}, or keep it in a Variable.",
                 )
             )
+    return kept
+
+
+def _values(container: Any) -> list[Any]:
+    values = container.values() if isinstance(container, dict) else container
+    return flatten(list(values))[0]

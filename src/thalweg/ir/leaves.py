@@ -7,6 +7,7 @@ item(x, index=...)              one result of an op that has several
 hole(name=...)                  stands for any node in a rewrite pattern
 """
 
+import functools
 import itertools
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from thalweg.base.table import Absent
 from thalweg.ir.attribute import Integer, Kept, Sizes, Types, Value
-from thalweg.ir.node import ANY, Node
+from thalweg.ir.node import ANY, Node, make
 from thalweg.ir.op import Op, Sample, declare
 from thalweg.ir.types import DType, Literal, Shape, TensorType, tensor_type
 
@@ -126,7 +127,18 @@ hole = declare(
 
 def full(value: Any, dtype: DType, shape: Shape = ()) -> Node:
     """A constant of one number everywhere."""
+    if value.__class__ in _PLAIN:
+        return make(constant, (), (_number(value, str(value)[0] == "-", dtype), shape))
     return constant(value=Literal.from_numpy(value, dtype), shape=shape)
+
+
+_PLAIN = (float, int, bool)
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def _number(value: Any, is_negative: bool, dtype: DType) -> Literal:
+    # The sign is part of the key because 0.0 and -0.0 are equal to Python.
+    return Literal.from_numpy(value, dtype)
 
 
 def full_like(node: Node, value: Any) -> Node:

@@ -5,9 +5,9 @@
     fold_in(key, data)                         key: u32[2], u32[] -> u32[2]
 
 A key is two uint32 words, the last axis of `key`; axes before it are keys side by side, which draw
-independently: random_bits gives u32[5,2] -> u32[5, shape...]. The generator is Threefry-2x32 with 20
-rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011), counted
-as JAX counts it by default, so equal keys give the streams of jax.random.
+independently: random_bits gives u32[5,2] -> u32[5, shape...]. The generator is Threefry-2x32 with
+20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011),
+counted as JAX counts it by default, so equal keys give the streams of jax.random.
 
     unit_interval(key, shape, float32)         floats in [0, 1), made of these ops
 """
@@ -62,7 +62,7 @@ def _check_key(name: str, key: TensorType) -> None:
 
 
 def _words(keys: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Threefry for each key at the counters 0 ... count - 1: two arrays of shape [keys..., count]."""
+    """Threefry for each key at the counters 0 ... count - 1: two arrays [keys..., count]."""
     index = np.arange(count, dtype=np.uint64)
     high, low = (index >> np.uint64(32)).astype(np.uint32), index.astype(np.uint32)
     return threefry2x32(keys[..., 0, None], keys[..., 1, None], high, low)
@@ -80,7 +80,7 @@ def _infer_bits(key: TensorType, *, shape: Shape, width: int) -> TensorType:
                 "a width of 8, 16, 32 or 64 bits",
                 f"{width}",
                 "Draw the next wider one and keep its low bits.",
-            )  # fmt: skip
+            )
         )
     if not isinstance(shape, tuple) or not all(is_known_at_least(size, 0) for size in shape):
         raise ShapeError(explain("random_bits", "sizes of zero or more", f"{shape}"))
@@ -121,7 +121,7 @@ def _refuse_bits():
     yield Refusal((key,), good | {"shape": 3}, "sizes of zero or more")
 
 
-random_bits = declare(
+random_bits: Op = declare(
     Op(
         name="random_bits",
         doc="Random unsigned integers of 8, 16, 32 or 64 bits in a shape, for each key.",
@@ -157,7 +157,7 @@ def _sample_split():
     yield Sample((KEYS[:0],), {"count": 2}, "no key")
 
 
-split_key = declare(
+split_key: Op = declare(
     Op(
         name="split_key",
         doc="New keys from each key, whose streams are independent of it and of one another.",
@@ -208,7 +208,7 @@ def _sample_fold():
     yield Sample((KEYS[:0], np.arange(0, dtype=np.uint32)), name="no key")
 
 
-fold_in = declare(
+fold_in: Op = declare(
     Op(
         name="fold_in",
         doc="A new key from each key and a number, one for each number.",
