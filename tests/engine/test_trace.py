@@ -227,13 +227,17 @@ def test_a_tensor_that_outlives_its_trace_is_refused():
 
 
 def test_stages_read_as_text():
-    f = function(lambda x: ew.negative(ew.negative(ew.multiply(x, 1))))
+    @function
+    def body(x):
+        return ew.negative(ew.negative(ew.multiply(x, 1)))
+
+    f = body
     with pytest.raises(ArgumentError):
         f.show()
     f(ones(2))
     assert list(f.stages) == ["trace", "expanded", "simplified"]
     assert "negative" in f.show("trace")
-    assert f.show() == "body(x: f32[2]) {\n  return x\n}".replace("body", f.name)
+    assert f.show() == "body(x: f32[2]) {\n  return x\n}"
     assert "test_trace.py" in f.show("trace", comments=True)
     with pytest.raises(ArgumentError) as caught:
         f.show("fast")

@@ -50,10 +50,14 @@ def ops_of(function):
 # Dot ----------------------------------------------------------------------------------------------
 
 
+# Rarely empty: one empty axis empties the whole case.
+SIZES = st.sampled_from((1, 2, 3, 2, 3, 2, 3, 0))
+
+
 @st.composite
 def dots(draw):
     """Two shapes and axes: every axis has a letter, in any order on either side."""
-    sizes = [draw(st.integers(0, 3)) for _ in range(draw(st.integers(0, 6)))]
+    sizes = [draw(SIZES) for _ in range(draw(st.integers(0, 6)))]
     letters = "abcdef"[: len(sizes)]
     kinds = [draw(st.sampled_from(("batch", "contract", "lhs", "rhs"))) for _ in letters]
     left = draw(
@@ -72,24 +76,45 @@ def dots(draw):
     return size_of, left, right, stack, summed
 
 
-@settings(max_examples=200)
-@given(dots(), st.sampled_from((float32, float64, int32, uint64, as_dtype("complex128"))))
-def test_dot_is_an_einsum(case, dtype):
+def operands(case, dtype):
     size_of, left, right, stack, summed = case
     x = values([size_of[each] for each in left], dtype, seed=1)
     y = values([size_of[each] for each in right], dtype, seed=2)
-    found = apply(
-        dot,
+    return (
         x,
         y,
-        contract=([left.index(e) for e in summed], [right.index(e) for e in summed]),
-        batch=([left.index(e) for e in stack], [right.index(e) for e in stack]),
+        {
+            "contract": ([left.index(e) for e in summed], [right.index(e) for e in summed]),
+            "batch": ([left.index(e) for e in stack], [right.index(e) for e in stack]),
+        },
     )
+
+
+@settings(max_examples=200)
+@given(dots(), st.sampled_from((float32, float64, int32, uint64, as_dtype("complex128"))))
+def test_dot_is_an_einsum(case, dtype):
+    _, left, right, stack, summed = case
+    x, y, attrs = operands(case, dtype)
+    found = apply(dot, x, y, **attrs)
     taken = [*stack, *summed]
     kept = [*stack, *(e for e in left if e not in taken), *(e for e in right if e not in taken)]
     wanted = np.einsum(f"{''.join(left)},{''.join(right)}->{''.join(kept)}", x, y)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
     assert found.dtype == x.dtype
+
+
+@settings(max_examples=100)
+@given(dots())
+def test_the_gradients_of_dot_are_its_adjoints(case):
+    x, y, attrs = operands(case, float64)
+    function = function_of(dot, x, y, **attrs)
+    z = run(function, x, y)[0]
+    dz = values(z.shape, float64, seed=3)
+    dx, dy = run(vjp(function), x, y, dz)
+    # z is linear in each operand: <dz, z> = <dx, x> = <dy, y>.
+    wanted = np.sum(dz * z)
+    np.testing.assert_allclose(np.sum(dx * x), wanted, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(np.sum(dy * y), wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [float16, bfloat16])
@@ -233,8 +258,8 @@ def convolutions(draw, ranks=(0, 1, 2, 3)):
     kind = draw(st.sampled_from(("feature_groups", "batch_groups")))
     by_feature = groups if kind == "feature_groups" else 1
     by_batch = groups if kind == "batch_groups" else 1
-    depth, n = draw(st.integers(0, 2)), draw(st.integers(0, 2))
-    outputs = groups * draw(st.integers(0, 2))
+    depth, n = draw(SIZES), draw(SIZES)
+    outputs = groups * draw(SIZES)
     x = (n * by_batch, *sizes(0, 5), depth * by_feature)
     kernel = (*sizes(1, 3), depth, outputs)
     attrs = {
@@ -414,7 +439,7 @@ def test_the_gradients_of_conv_are_its_adjoints(case):
 
 @settings(max_examples=100)
 @given(convolutions(ranks=(1,)), st.sampled_from(((True, False), (False, True), (True, True))),
-       st.integers(0, 2))  # fmt: skip
+       SIZES)  # fmt: skip
 def test_a_batch_of_convolutions_repeats_no_data(case, mapped, count):
     x_shape, kernel_shape, attrs = case
     x, kernel = values(x_shape, float64, seed=1), values(kernel_shape, float64, seed=2)

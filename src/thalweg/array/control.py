@@ -15,7 +15,7 @@ from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, Sh
 from thalweg.base.frames import location
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import pause, resume
-from thalweg.engine.tensor import Tensor, node_of, wrap
+from thalweg.engine.tensor import Tensor, node_of, own_node, wrap
 from thalweg.engine.trace import strong
 from thalweg.engine.tree import LEAF, Structure, flatten, unflatten
 from thalweg.ir.dim import Dim, is_known_equal
@@ -71,7 +71,7 @@ def trace_body(
 def _result(name: str, leaf: Any) -> Node:
     tensor = to_tensor(leaf, name)
     node = node_of(tensor)
-    return strong(node) if tensor._weak else node
+    return strong(node) if tensor.is_weak else node
 
 
 def _inputs(name: str, value: Any) -> tuple[list[Node], Structure]:
@@ -89,13 +89,13 @@ def share(bodies: Sequence[Body]) -> tuple[list[Function], list[Node]]:
     outer: dict[Any, Tensor] = {}
     for body in bodies:
         for tensor in body.captured:
-            outer.setdefault(tensor._cell.node, tensor)
+            outer.setdefault(own_node(tensor), tensor)
     nodes = {key: node_of(tensor) for key, tensor in outer.items()}
     functions = []
     for body in bodies:
         count = len(body.function.parameters) - len(body.captured)
         own = {
-            tensor._cell.node: parameter
+            own_node(tensor): parameter
             for tensor, parameter in zip(
                 body.captured, body.function.parameters[count:], strict=True
             )
@@ -510,7 +510,7 @@ def _is_spec(value: Any) -> bool:
 
 def _spec(value: Any) -> TensorType:
     if isinstance(value, Tensor):
-        return value._cell.node.type
+        return value.type
     return tensor_type(as_dtype(value[1]), tuple(value[0]))
 
 

@@ -25,7 +25,7 @@ from thalweg.base.errors import (
 from thalweg.base.frames import describe
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import Pause, Recorder
-from thalweg.engine.tensor import Tensor, node_of, wrap
+from thalweg.engine.tensor import Tensor, node_of, set_apart, wrap
 from thalweg.engine.trace import strong
 from thalweg.engine.tree import Structure, flatten, map_leaves, unflatten
 from thalweg.engine.variable import Variable
@@ -81,7 +81,7 @@ class _Call:
                 output, self.aux = output
             leaves, self.output_structure = flatten(output)
             self.tensors = [to_tensor(leaf, name) for leaf in leaves]
-            self.ys = [strong(node_of(t)) if t._weak else node_of(t) for t in self.tensors]
+            self.ys = [strong(node_of(t)) if t.is_weak else node_of(t) for t in self.tensors]
         finally:
             recorder.finish()
 
@@ -90,7 +90,7 @@ class _Call:
             raise _not_a_float(self.name, index, f"the integer {leaf}", f"{leaf}.0")
         tensor = to_tensor(leaf, self.name)
         if not tensor.dtype.is_inexact:
-            received = str(tensor._cell.node.type)
+            received = str(tensor.type)
             raise _not_a_float(self.name, index, received, "x.astype('float32')")
         node = mark(node_of(tensor))
         self.xs.append(node)
@@ -278,7 +278,7 @@ def _like(name: str, leaves: Sequence[Any], nodes: Sequence[Node]) -> list[Node]
     for leaf, node in zip(leaves, nodes, strict=True):
         tensor = to_tensor(leaf, name)
         own = node_of(tensor)
-        if own.dtype is not node.dtype and (tensor._weak or isinstance(leaf, (int, float, list))):
+        if own.dtype is not node.dtype and (tensor.is_weak or isinstance(leaf, (int, float, list))):
             own = cast(own, dtype=node.dtype)
         if own.type is not node.type:
             raise ShapeError(explain(name, f"a value of type {node.type}", str(own.type)))
@@ -409,7 +409,7 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
         nodes = []
         for leaf in leaves:
             tensor = to_tensor(leaf, "vmap")
-            nodes.append(strong(node_of(tensor)) if tensor._weak else node_of(tensor))
+            nodes.append(strong(node_of(tensor)) if tensor.is_weak else node_of(tensor))
         size, fronted = _fronted(nodes, axes)
         name = getattr(function, "__name__", "mapped")
         trace = Trace("mapped" if name == "<lambda>" else name, current_trace())
@@ -420,7 +420,7 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
                 inner.append(wrap(trace.parameter(f"x{index}", type)))
             output, out_structure = flatten(function(*unflatten(structure, inner)))
             tensors = [to_tensor(leaf, "vmap") for leaf in output]
-            results = [strong(node_of(t)) if t._weak else node_of(t) for t in tensors]
+            results = [strong(node_of(t)) if t.is_weak else node_of(t) for t in tensors]
         captured = [node_of(tensor) for tensor, _ in trace.captured.values()]
         flags = [axis is not None for axis in axes] + [False] * len(captured)
         batched = batch(trace.close(results), flags, size)
@@ -553,7 +553,7 @@ class _Traced:
         """Note what the function returned."""
         leaves, self.structure = flatten(output)
         tensors = [to_tensor(leaf, self.name) for leaf in leaves]
-        self.results = [strong(node_of(t)) if t._weak else node_of(t) for t in tensors]
+        self.results = [strong(node_of(t)) if t.is_weak else node_of(t) for t in tensors]
 
     def captured(self) -> list[Node]:
         """The outer nodes that the function used."""
@@ -722,11 +722,9 @@ class GradientTape(Recorder):
                     explain("GradientTape.watch", "tensors or variables", repr(leaf))
                 )
             if not leaf.dtype.is_inexact:
-                raise _not_a_float(
-                    "GradientTape.watch", 0, str(leaf._cell.node.type), "x.astype('float32')"
-                )
+                raise _not_a_float("GradientTape.watch", 0, str(leaf.type), "x.astype('float32')")
             # From here on the tensor is a node of its own, apart from equal expressions.
-            leaf._cell = wrap(mark(node_of(leaf)))._cell
+            set_apart(leaf)
 
     def watched_variables(self) -> tuple[Variable, ...]:
         """The variables read so far that the tape watches."""

@@ -677,17 +677,20 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Tensor:
 
 
 def _integers(name: str, indices: Any) -> Any:
-    """Indices as an integer tensor, or as an integer array if they are at hand."""
-    array = None if isinstance(indices, (Tensor, Variable)) else known_values(name, indices)
-    found = to_tensor(indices, name) if array is None else array
-    if array is not None and not array.size and isinstance(indices, (list, tuple)):
-        return array.astype(np.int64)
-    if (array.dtype.kind not in "iu") if array is not None else not found.dtype.is_integer:
+    """Indices as an integer tensor, or as an integer array if they are no tensor."""
+    found: Any = None
+    if not isinstance(indices, (Tensor, Variable)):
+        found = known_values(name, indices)
+        if found is not None and not found.size and isinstance(indices, (list, tuple)):
+            return found.astype(np.int64)
+    if found is None:
+        found = to_tensor(indices, name)
+    if not dtype_of(found).is_integer:
         raise DTypeError(
             explain(
                 name,
                 "indices that are integers",
-                f"{found.dtype}",
+                str(dtype_of(found)),
                 "Cast first: i.astype('int64'), or write x[mask] for a mask.",
             )
         )

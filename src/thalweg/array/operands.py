@@ -38,6 +38,7 @@ from thalweg.ir.types import (
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.elementwise import cast
 from thalweg.ops.movement import concatenate, reshape
+from thalweg.ops.movement import size as size_op
 
 Number = (bool, int, float, complex)
 WEAK_OF_KIND = {"bool": bool, "int": int, "uint": int, "float": float, "complex": complex}
@@ -58,21 +59,13 @@ def to_tensor(value: Any, name: str = "asarray") -> Tensor:
     if isinstance(value, Variable):
         return value.value
     if isinstance(value, (np.ndarray, np.generic)):
-        # A copy: the caller may change the array while the graph waits to be computed.
-        return from_array(np.array(native(value)))
+        return from_array(unchanging(native(value)))
     if isinstance(value, (*Number, list, tuple)):
         return from_lists(value, name)
     if isinstance(value, range):
         return from_lists(list(value), name)
     if isinstance(value, Dim):
-        raise ArgumentTypeError(
-            explain(
-                name,
-                "tensors or numbers",
-                f"the named size {value}",
-                "Write size(dim) for a size as a tensor.",
-            )
-        )
+        return wrap(node_of(of_size(value, name)))
     if hasattr(value, "__array__"):
         return to_tensor(np.asarray(value), name)
     if isinstance(value, (str, bytes)) or not _has_buffer(value):
@@ -84,6 +77,27 @@ def to_tensor(value: Any, name: str = "asarray") -> Tensor:
             )
         )
     return to_tensor(np.asarray(memoryview(value)), name)
+
+
+def to_operand(value: Any, name: str) -> Any:
+    """A Python number, traced or not, as it is and so weak; the tensor of anything else."""
+    if isinstance(value, Dim):
+        return of_size(value, name)
+    return value if is_weak(value) else to_tensor(value, name)
+
+
+def of_size(dim: Dim, name: str = "size") -> Tensor:
+    """A named size as a traced Python number."""
+    if current_trace() is None:
+        raise ArgumentTypeError(
+            explain(
+                name,
+                "tensors or numbers",
+                f"the named size {dim}",
+                "Named sizes have values only while a function runs.",
+            )
+        )
+    return wrap(size_op(dim=dim, dtype=DEFAULT_INT), weak=True)
 
 
 def _has_buffer(value: Any) -> bool:
@@ -98,6 +112,18 @@ def native(array: Any) -> np.ndarray:
     """A NumPy array or scalar in one of our element types and in this machine's byte order."""
     array = np.asarray(array)
     return array.astype(dtype_of(array).numpy, copy=False)
+
+
+def unchanging(array: np.ndarray) -> np.ndarray:
+    """The array itself if nobody can write to it, else a copy.
+
+    A graph may wait for its data, and the caller may change an array in the meantime.
+    """
+    owner: Any = array
+    while isinstance(owner, np.ndarray) and not owner.flags.writeable:
+        owner = owner.base
+    is_safe = owner is None or isinstance(owner, bytes)
+    return array if is_safe and array.flags.c_contiguous else np.array(array, order="C")
 
 
 def dtype_of(value: Any) -> DType:
@@ -152,8 +178,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _leaf(value: Any, name: str) -> Any:
-    """A number or traced number as it is, a dtype's bearer as it is, anything else converted."""
-    return value if is_weak(value) or hasattr(value, "dtype") else to_tensor(value, name)
+    return value if hasattr(value, "dtype") else to_operand(value, name)
 
 
 def _from_numbers(value: Any, name: str, dtype: DType | None) -> np.ndarray:
@@ -179,7 +204,10 @@ def _from_numbers(value: Any, name: str, dtype: DType | None) -> np.ndarray:
         except OverflowError:
             raise ArgumentError(
                 explain(
-                    name, f"integers that fit {dtype}", f"{value!r:.80}", "Choose a wider type."
+                    name,
+                    f"integers that fit {dtype}",
+                    f"{value!r:.80}",
+                    "Use a wider element type.",
                 )
             ) from None
     return cast_array(name, array, dtype)
@@ -205,8 +233,7 @@ def _ragged(value: Any, name: str) -> ShapeError:
 
 def _stack(value: Any, name: str, dtype: DType) -> Node:
     if not isinstance(value, (list, tuple)):
-        leaf = value if is_weak(value) else to_tensor(value, name)
-        return to_dtype(name, leaf, dtype)
+        return to_dtype(name, to_operand(value, name), dtype)
     if not value:
         return full(0, dtype, (0,))
     rows = [_stack(each, name, dtype) for each in value]
@@ -222,6 +249,12 @@ def cast_array(name: str, array: np.ndarray, dtype: DType) -> np.ndarray:
     refuse_real(name, as_dtype(array.dtype), dtype)
     with np.errstate(all="ignore"):
         return np.asarray(cast.evaluate(array, dtype=dtype))
+
+
+def check_device(name: str, device: Any) -> None:
+    """Refuse a device that is not there."""
+    if device is not None and device != "cpu":
+        raise ArgumentError(explain(name, "a device among 'cpu'", repr(device), "Write 'cpu'."))
 
 
 def refuse_real(name: str, source: DType, target: DType) -> None:
@@ -295,7 +328,7 @@ def operands(name: str, *values: Any, floats: bool = False) -> list[Node]:
 
 def same_dtype(name: str, *values: Any, floats: bool = False) -> list[Node]:
     """Nodes of one element type; shapes as they come, numbers as scalars."""
-    found = [value if is_weak(value) else to_tensor(value, name) for value in values]
+    found = [to_operand(value, name) for value in values]
     dtype = result_dtype(name, found)
     if floats and not dtype.is_inexact:
         dtype = DEFAULT_FLOAT
@@ -325,7 +358,7 @@ def number(name: str, value: Any, dtype: DType, shape: Shape = ()) -> Node:
                 name,
                 f"a number that fits {dtype}",
                 f"{value!r:.80}",
-                "Cast the tensor to a wider type first.",
+                "Use a wider element type.",
             )
         ) from None
 
@@ -410,12 +443,11 @@ def pointwise(name: str, op: Callable[..., Node], *values: Any, floats: bool = F
         same = all(node.type is first for node in nodes) and not any(v._weak for v in values)
         if same and (first.dtype.is_inexact or not floats):
             return wrap(op(*nodes))
-    if all(is_weak(value) for value in values) and any(
-        value.__class__ is Tensor for value in values
-    ):
-        result = op(*same_shape(name, _weak_nodes(name, values, floats)))
+    found = [to_operand(value, name) for value in values]
+    if all(map(is_weak, found)) and not all(map(is_number, found)):
+        result = op(*same_shape(name, _weak_nodes(name, found, floats)))
         return wrap(result, weak=result.dtype is not bool_)
-    return wrap(op(*operands(name, *values, floats=floats)))
+    return wrap(op(*operands(name, *found, floats=floats)))
 
 
 def _weak_nodes(name: str, values: Sequence[Any], floats: bool) -> list[Node]:

@@ -40,7 +40,7 @@ def place(depth: int = 1) -> Place | None:
 
 def describe(where: Place) -> str:
     """`file:line` of a place, the file as short as it can be said from the working directory."""
-    code, instruction = where
+    code, _ = where
     return f"{short_path(code.co_filename)}:{line_number(where)}"
 
 

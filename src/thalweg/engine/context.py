@@ -7,7 +7,7 @@ tensor that outlives its trace is refused by name instead of giving a wrong grap
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from thalweg.base.errors import TraceError, explain
 from thalweg.base.frames import location

@@ -13,14 +13,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from thalweg.base.errors import ArgumentTypeError, ShapeError, explain
+from thalweg.engine.context import Trace, current_trace, leaked, no_value
 from thalweg.engine.run import evaluate_nodes, own
 from thalweg.engine.tape import active_recorder
-from thalweg.engine.context import Trace, current_trace, leaked, no_value
 from thalweg.ir.dim import Dim
 from thalweg.ir.leaves import Tag, parameter
 from thalweg.ir.node import Node
-from thalweg.ir.types import DType, Shape, as_dtype, tensor_type
-from thalweg.ops.mark import stop_gradient
+from thalweg.ir.types import DType, Shape, TensorType, as_dtype, tensor_type
+from thalweg.ops.mark import mark, stop_gradient
 
 
 class Cell:
@@ -113,6 +113,10 @@ class Tensor:
 
     __slots__ = ("__dict__", "__weakref__", "_cell", "_trace", "_weak")
 
+    _cell: Cell
+    _trace: Trace | None
+    _weak: bool
+
     __array_priority__ = 1000
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -161,6 +165,16 @@ class Tensor:
     def device(self) -> str:
         """Where the value lives."""
         return "cpu"
+
+    @property
+    def type(self) -> TensorType:
+        """The element type and shape together, as they stand in a graph."""
+        return self._cell.node.type
+
+    @property
+    def is_weak(self) -> bool:
+        """True for what stands for a Python number in a trace: it takes the other operand's type."""
+        return self._weak
 
     @property
     def is_traced(self) -> bool:
@@ -370,6 +384,16 @@ def from_buffer(buffer: np.ndarray, name: str = "data") -> Tensor:
     return tensor
 
 
+def own_node(tensor: Tensor) -> Node:
+    """The node of a tensor as its own trace sees it; use `node_of` to build on it."""
+    return tensor._cell.node
+
+
+def set_apart(tensor: Tensor) -> None:
+    """Give a tensor a node of its own, so that it is no longer one with equal expressions."""
+    tensor._cell = wrap(mark(node_of(tensor)))._cell
+
+
 def node_of(tensor: Tensor) -> Node:
     """The node of a tensor as seen from where the program is: lifted when inside a trace."""
     trace = current_trace()
@@ -382,7 +406,7 @@ def node_of(tensor: Tensor) -> Node:
 
 
 def evaluate(*tensors: Any) -> Any:
-    """Compute tensors now, all in one run; returns them. Nested lists, tuples, dicts are searched."""
+    """Compute tensors now, all in one run; returns them. Lists, tuples, dicts are searched."""
     cells = [tensor._cell for tensor in _tensors(tensors) if tensor._cell.buffer is None]
     for tensor in _tensors(tensors):
         if tensor._trace is not None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from thalweg.base.errors import DTypeError, ShapeError, TraceError, explain
+from thalweg.engine.context import current_trace
 from thalweg.engine.tape import active_recorder
 from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, tensor_in, wrap
-from thalweg.engine.context import current_trace
 from thalweg.ir.node import count
 from thalweg.ir.types import DType, Shape, TensorType, as_dtype
 from thalweg.ops.elementwise import cast

@@ -5,7 +5,7 @@ and a type), so two Functions with equal text hold the very same nodes, and a Fu
 an attribute (the body of a loop) at the price of a hash of identities.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from thalweg.base.errors import VerifyError, explain
 from thalweg.ir.dim import Dim, is_known_equal, named, solve, symbols
 from thalweg.ir.dim import substitute as dim_substitute
 from thalweg.ir.leaves import Tag, parameter
-from thalweg.ir.node import Node, make
+from thalweg.ir.node import Node, remake
 from thalweg.ir.types import Size, TensorType, tensor_type
 from thalweg.ir.walk import postorder, substitute
 
@@ -45,6 +45,12 @@ class Function:
     def with_results(self, results: Iterable[Node]) -> "Function":
         return Function(self.name, self.parameters, tuple(results))
 
+    def __copy__(self) -> "Function":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "Function":
+        return self
+
     def __repr__(self) -> str:
         types = ", ".join(map(str, self.parameter_types))
         results = ", ".join(map(str, self.result_types))
@@ -67,7 +73,7 @@ def build(
 
 
 def close(name: str, inner: Sequence[Node], results: Sequence[Node]) -> Function:
-    """The Function of a traced graph: its parameters get canonical names.
+    """The Function of a traced graph: it and its parameters get names that text can hold.
 
     Raises VerifyError when the results reach a parameter that is not among `inner`.
     """
@@ -81,7 +87,7 @@ def close(name: str, inner: Sequence[Node], results: Sequence[Node]) -> Function
         for each, node in zip(_unique_names([_name(node) for node in inner]), inner, strict=True)
     ]
     replaced = dict(zip(inner, canonical, strict=True))
-    return Function(name, tuple(canonical), tuple(substitute(results, replaced)))
+    return Function(_identifier(name), tuple(canonical), tuple(substitute(results, replaced)))
 
 
 def inline(function: Function, args: Sequence[Node]) -> list[Node]:
@@ -104,8 +110,60 @@ def inline(function: Function, args: Sequence[Node]) -> list[Node]:
     for node in function.order():
         if node not in replaced:
             own = tuple([replaced[arg] for arg in node.args])
-            replaced[node] = make(node.op, own, with_sizes(node.attrs, sizes))
+            replaced[node] = remake(node, own, with_sizes(node.attrs, sizes))
     return [replaced[result] for result in function.results]
+
+
+def inner_functions(value: Any) -> list[Function]:
+    """The Functions in an attribute, or in a tuple of attributes."""
+    if isinstance(value, Function):
+        return [value]
+    if isinstance(value, tuple):
+        return [function for each in value for function in inner_functions(each)]
+    return []
+
+
+def with_functions(value: Any, change: Callable[[Function], Function]) -> Any:
+    """An attribute, or a tuple of attributes, with other Functions in place of those it holds."""
+    if isinstance(value, Function):
+        return change(value)
+    if isinstance(value, tuple) and inner_functions(value):
+        return tuple([with_functions(each, change) for each in value])
+    return value
+
+
+def change_all(function: Function, change: Callable[[Function], Function]) -> Function:
+    """The Function after a change of every Function among its attributes, and then of itself."""
+    known: dict[Function, Function] = {}
+
+    def visit(function: Function) -> Function:
+        found = known.get(function)
+        if found is None:
+            new: dict[Node, Node] = {}
+            for node in function.order():
+                args = tuple([new[arg] for arg in node.args])
+                holds = node.op.higher_order
+                attrs = with_functions(node.attrs, visit) if holds else node.attrs
+                new[node] = remake(node, args, attrs)
+            found = known[function] = change(
+                function.with_results(new[y] for y in function.results)
+            )
+        return found
+
+    return visit(function)
+
+
+def all_nodes(function: Function) -> Iterator[Node]:
+    """The nodes of a Function and of every Function among its attributes, each Function once."""
+    seen = {function}
+    pending = [function]
+    while pending:
+        for node in pending.pop().order():
+            yield node
+            for inner in inner_functions(node.attrs):
+                if inner not in seen:
+                    seen.add(inner)
+                    pending.append(inner)
 
 
 def fit_sizes(
@@ -148,14 +206,67 @@ def fit_sizes(
 
 
 def with_sizes(value: Any, sizes: Mapping[str, Size]) -> Any:
-    """An attribute or shape with other sizes in place of named ones; Functions keep their own."""
+    """An attribute or shape with other sizes in place of named ones.
+
+    A Function keeps the names that an axis of its own parameters has: calling it says what they
+    are. Names that it takes from around it are replaced.
+    """
     if isinstance(value, Dim):
         return dim_substitute(value, sizes)
     if isinstance(value, tuple):
         return tuple([with_sizes(each, sizes) for each in value])
     if isinstance(value, TensorType):
         return tensor_type(value.dtype, with_sizes(value.shape, sizes))
+    if isinstance(value, Function):
+        return _with_outer_sizes(value, sizes)
     return value
+
+
+def _with_outer_sizes(function: Function, sizes: Mapping[str, Size]) -> Function:
+    own = own_sizes(function)
+    outer = {name: sizes[name] for name in free_sizes(function) if name in sizes}
+    if all(str(size) == name for name, size in outer.items()):
+        return function
+    arriving = {name for size in outer.values() for name in symbols(size)}
+    for name in sorted(own & arriving):
+        # An own name must not capture one that arrives from around the Function.
+        outer[name] = named(_new_name(name, own | arriving | outer.keys()))
+    new: dict[Node, Node] = {}
+    for node in function.order():
+        args = tuple([new[arg] for arg in node.args])
+        new[node] = remake(node, args, with_sizes(node.attrs, outer))
+    return Function(
+        function.name,
+        tuple(new[node] for node in function.parameters),
+        tuple(new[node] for node in function.results),
+    )
+
+
+def own_sizes(function: Function) -> set[str]:
+    """The named sizes that are an axis of a parameter as they stand: each call decides them."""
+    sizes = [str(size) for type in function.parameter_types for size in type.shape]
+    return {size for size in sizes if size.isidentifier()}
+
+
+def free_sizes(value: Any) -> set[str]:
+    """The named sizes in a size, a type, an attribute, or a Function beside its own ones."""
+    if isinstance(value, Dim):
+        return set(symbols(value))
+    if isinstance(value, tuple):
+        return {name for each in value for name in free_sizes(each)}
+    if isinstance(value, TensorType):
+        return set() if value.is_static else free_sizes(value.shape)
+    if isinstance(value, Function):
+        used = {name for node in value.order() for name in free_sizes((node.type, *node.attrs))}
+        return used - own_sizes(value)
+    return set()
+
+
+def _new_name(name: str, taken: Iterable[str]) -> str:
+    serial = 1
+    while f"{name}_{serial}" in taken:
+        serial += 1
+    return f"{name}_{serial}"
 
 
 def _name(node: Node) -> str:
@@ -163,13 +274,17 @@ def _name(node: Node) -> str:
     return name.name if isinstance(name, Tag) else name
 
 
+def _identifier(name: str) -> str:
+    """A name of ASCII letters, digits and _: `<lambda>` becomes `_lambda_`."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name) or "x"
+    return f"x{kept}" if kept[0].isdecimal() else kept
+
+
 def _unique_names(names: Sequence[str]) -> list[str]:
     taken: set[str] = set()
     result = []
     for name in names:
-        base = "".join(c if c.isalnum() or c == "_" else "_" for c in name) or "x"
-        if not (base[0].isalpha() or base[0] == "_"):
-            base = f"x{base}"
+        base = _identifier(name)
         unique, serial = base, 1
         while unique in taken:
             unique, serial = f"{base}_{serial}", serial + 1

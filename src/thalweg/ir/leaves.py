@@ -13,11 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.base.errors import ShapeError, explain
 from thalweg.base.table import Absent
 from thalweg.ir.attribute import Integer, Kept, Sizes, Types, Value
 from thalweg.ir.node import ANY, Node, make
-from thalweg.ir.op import Op, Sample, declare
-from thalweg.ir.types import DType, Literal, Shape, TensorType, tensor_type
+from thalweg.ir.op import Op, Refusal, Sample, declare
+from thalweg.ir.types import (
+    DType,
+    Literal,
+    Shape,
+    TensorType,
+    bool_,
+    shape_text,
+    tensor_type,
+)
 
 _serial = itertools.count()
 
@@ -40,7 +49,7 @@ def _no_value(**attrs):
     raise AssertionError("a parameter has no value of its own: the interpreter binds it")
 
 
-parameter = declare(
+parameter: Op = declare(
     Op(
         name="parameter",
         doc="An input of a function.",
@@ -59,6 +68,9 @@ parameter = declare(
 
 
 def _infer_constant(*, value: Literal, shape: Shape) -> TensorType:
+    if value.shape and value.shape != shape:
+        received = f"{shape_text(value.shape)} for {shape_text(shape)}"
+        raise ShapeError(explain("constant", "a scalar literal, or one of the same shape", received))
     return tensor_type(value.dtype, shape)
 
 
@@ -73,7 +85,7 @@ def _sample_constants():
     yield Sample((), {"value": Literal.from_numpy(np.arange(6).reshape(2, 3)), "shape": (2, 3)})
 
 
-constant = declare(
+constant: Op = declare(
     Op(
         name="constant",
         doc="A literal value; a scalar literal fills the whole shape.",
@@ -85,16 +97,26 @@ constant = declare(
         batch=Absent("a leaf"),
         cost=lambda *, result, value, shape: 0,
         samples=_sample_constants,
-        refuses=Absent("made by `full` and `literal`, which accept any literal"),
+        refuses=lambda: [
+            Refusal((), {"value": Literal.from_numpy(np.arange(6)), "shape": (2, 3)}, "same shape")
+        ],
         family="leaf",
     )
 )
 
-item = declare(
+def _infer_item(types: Any, *, index: int) -> TensorType:
+    if not isinstance(types, tuple):
+        raise ShapeError(explain("item", "an operation with several results", str(types)))
+    if not 0 <= index < len(types):
+        raise ShapeError(explain("item", f"an index from 0 to {len(types) - 1}", f"{index}"))
+    return types[index]
+
+
+item: Op = declare(
     Op(
         name="item",
         doc="One result of an op that has several.",
-        infer=lambda types, *, index: types[index],
+        infer=_infer_item,
         evaluate=lambda values, *, index: values[index],
         arity=1,
         attributes={"index": Integer()},
@@ -102,12 +124,14 @@ item = declare(
         batch=Absent("batching takes the item of the batched node itself"),
         cost=lambda types, *, result, index: 0,
         samples=Absent("tested with the ops that have several results"),
-        refuses=Absent("made with the ops that have several results"),
+        refuses=lambda: [
+            Refusal((tensor_type(bool_, ()),), {"index": 0}, "an operation with several results")
+        ],
         family="leaf",
     )
 )
 
-hole = declare(
+hole: Op = declare(
     Op(
         name="hole",
         doc="Any node, in a rewrite pattern.",

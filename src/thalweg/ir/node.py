@@ -93,7 +93,14 @@ class Provenance:
 
 
 class _Entry(weakref.ref):
+    """A weak reference to a node, with the key it is found by and where it came from."""
+
     __slots__ = ("key", "layer", "place", "rule")
+
+    key: tuple
+    layer: str
+    place: frames.Place | None
+    rule: str
 
 
 class _Context(threading.local):
@@ -108,31 +115,54 @@ context = _Context()
 
 _table: dict[tuple, _Entry] = {}
 _lock = threading.RLock()
-_set_op = Node.op.__set__  # type: ignore[attr-defined]
-_set_args = Node.args.__set__  # type: ignore[attr-defined]
-_set_attrs = Node.attrs.__set__  # type: ignore[attr-defined]
-_set_type = Node.type.__set__  # type: ignore[attr-defined]
+_set_op, _set_args, _set_attrs, _set_type = (
+    vars(Node)[slot].__set__ for slot in ("op", "args", "attrs", "type")
+)
 
 
-def _forget(entry: _Entry) -> None:
-    # The same key may have been entered anew before this callback ran.
-    if _table.get(entry.key) is entry:
-        del _table[entry.key]
+def _forget(entry: _Entry, table: dict = _table, lock: Any = _lock) -> None:
+    # Bound early, because the last nodes die when the module's own names are gone. The same key
+    # may have been entered anew before this runs, and must not be while it does.
+    with lock:
+        if table.get(entry.key) is entry:
+            del table[entry.key]
 
 
 def make(op: "Op", args: tuple[Node, ...], attrs: tuple = ()) -> Node:
     """The node of an op with data and normalised attributes: found, or inferred and entered."""
     key = (op, args, attrs)
+    try:
+        entry = _table.get(key)
+    except TypeError:
+        raise _no_nodes(op, args) from None
+    if entry is not None:
+        found = entry()
+        if found is not None:
+            return found
+    place = context.place or (frames.place(2) if options().provenance else None)
+    return _enter(key, place, context.layer, context.rule)
+
+
+def remake(node: Node, args: tuple[Node, ...], attrs: tuple) -> Node:
+    """The node with other data or attributes; a new one is said to come from where `node` does."""
+    if args == node.args and attrs == node.attrs:
+        return node
+    key = (node.op, args, attrs)
     entry = _table.get(key)
     if entry is not None:
         found = entry()
         if found is not None:
             return found
+    origin = _table[(node.op, node.args, node.attrs)]
+    return _enter(key, origin.place, origin.layer, context.rule or origin.rule)
+
+
+def _enter(key: tuple, place: frames.Place | None, layer: str, rule: str) -> Node:
+    op, args, attrs = key
     try:
         types = [arg.type for arg in args]
     except AttributeError:
-        received = ", ".join(type(arg).__name__ for arg in args)
-        raise ArgumentTypeError(explain(op.name, "nodes as data", received)) from None
+        raise _no_nodes(op, args) from None
     if ANY in types or (not args and any(value.__class__ is Hole for value in attrs)):
         result = ANY
     elif attrs:
@@ -146,9 +176,9 @@ def make(op: "Op", args: tuple[Node, ...], attrs: tuple = ()) -> Node:
     _set_type(node, result)
     entry = _Entry(node, _forget)
     entry.key = key
-    entry.place = context.place or (frames.place(2) if options().provenance else None)
-    entry.layer = context.layer
-    entry.rule = context.rule
+    entry.place = place
+    entry.layer = layer
+    entry.rule = rule
     with _lock:
         former = _table.get(key)
         if former is not None:
@@ -157,6 +187,11 @@ def make(op: "Op", args: tuple[Node, ...], attrs: tuple = ()) -> Node:
                 return found
         _table[key] = entry
     return node
+
+
+def _no_nodes(op: "Op", args: tuple) -> ArgumentTypeError:
+    received = ", ".join(type(arg).__name__ for arg in args)
+    return ArgumentTypeError(explain(op.name, "nodes as data", received))
 
 
 def provenance(node: Node) -> Provenance:

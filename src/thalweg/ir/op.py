@@ -1,18 +1,19 @@
 """The Op record: everything mathematics knows about an operation, declared once.
 
-    infer(*types, **attrs) -> type                      the only place that raises shape/dtype errors
-    evaluate(*arrays, **attrs) -> array                  NumPy; the living definition
-    gradient(dy, y, *args, **attrs) -> cotangents        a node for each of args, or None
-                                                         (constant in it), or Absent(why)
-    batch(size, mapped, *args, **attrs) -> y             mapped args and all results carry axis 0
-    cost(*types, result, **attrs) -> FLOP                bytes follow from the types
-    expand(*args, **attrs) -> y                          a composite spelled out in other ops
+    infer(*types, **attrs) -> type                    the only place that raises shape errors
+    evaluate(*arrays, **attrs) -> array               NumPy; the living definition
+    gradient(dy, y, *args, **attrs) -> cotangents     a node for each of args, None where y is
+                                                      constant in it, or Absent(why)
+    batch(size, mapped, *args, **attrs) -> y          mapped args and all results carry axis 0
+    cost(*types, result, **attrs) -> FLOP             bytes follow from the types
+    expand(*args, **attrs) -> y                       a composite spelled out in other ops
 
 Data is positional and metadata is keyword-only, everywhere. Ops with several results take and give
-tuples. `tolerance` is how far a backend may be from `evaluate`, in units of the result type's epsilon
-relative to the largest magnitude in the result; 0 means bit for bit. Ops that hold Functions are `higher_order`: their rules receive the transform itself as the
-keyword `run` (evaluate), `differentiate` (gradient), `batched` (batch) or `count` (cost), because a
-family of ops never imports a transform.
+tuples; a composite has one result. `tolerance` is how far a backend may be from `evaluate`, in
+units of the result type's epsilon relative to the largest magnitude in the result; 0 means bit for
+bit. Ops that hold Functions are `higher_order`: their rules receive the transform itself as the
+keyword `run` (evaluate), `differentiate` (gradient), `batched` and `depends` (batch) or `count`
+(cost), because a family of ops never imports a transform.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ from thalweg.ir.attribute import REQUIRED, Kind, normalise
 from thalweg.ir.node import Node, make
 
 ABSENT = Absent("not declared")
+PRIMITIVE = Absent("a primitive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Op:
     gradient: Callable | Absent = ABSENT
     batch: Callable | Absent = ABSENT
     cost: Callable | Absent = ABSENT
-    expand: Callable | Absent = Absent("a primitive")
+    expand: Callable | Absent = PRIMITIVE
     laws: frozenset[str] = frozenset()
     samples: Callable[[], Iterable[Sample]] | Absent = ABSENT
     refuses: Callable[[], Iterable[Refusal]] | Absent = ABSENT

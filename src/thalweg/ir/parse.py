@@ -6,10 +6,12 @@ functions have no text: give them by name, `parse(text, host={"name": function})
 
 import base64
 import binascii
+import copyreg
 import re
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,20 +22,29 @@ from thalweg.ir.function import Function
 from thalweg.ir.leaves import item, parameter
 from thalweg.ir.node import Node, type_text
 from thalweg.ir.op import vocabulary
-from thalweg.ir.types import DType, Literal, TensorType, by_short, tensor_type
+from thalweg.ir.show import show
+from thalweg.ir.types import DType, Literal, Size, TensorType, by_short, tensor_type
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = re.compile(r"[0-9]{1,40}(?![0-9])")
+_INTEGER = re.compile(rf"-?{_NUMBER.pattern}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
 _SPACE = re.compile(r"(?:\s|;[^\n]*)*")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ATOM = re.compile(r"[^\s,()\[\]:;]+")
-_ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
+_NONE = re.compile(r"none(?![A-Za-z0-9_])(?!\s*\()")
+_RETURN = re.compile(r"return(?![A-Za-z0-9_])")
+_ATTRIBUTE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*=")
+_ESCAPES = {"\\n": "\n", "\\r": "\r", '\\"': '"', "\\\\": "\\"}
 
 
 def parse(text: str, host: Mapping[str, Any] | None = None) -> Function:
     """The Function of a text. Raises TextError with the line and column of the first fault."""
     reader = _Reader(text, host or {})
-    function = reader.function()
+    try:
+        function = reader.function()
+    except RecursionError:
+        reader.fail("functions, tuples and sizes that are not nested this deep")
     reader.skip()
     if reader.position != len(text):
         reader.fail("the end of the text")
@@ -58,15 +69,23 @@ class _Reader:
         self.host = host
         self.position = 0
 
-    def fail(self, wanted: str) -> Any:
-        before = self.text[: self.position]
-        line = before.count("\n") + 1
-        column = self.position - (before.rfind("\n") + 1) + 1
+    def fail(self, wanted: str, start: int | None = None) -> NoReturn:
+        """Refuse what stands here, or at `start`."""
+        if start is not None:
+            self.position = start
+            self.skip()
         found = self.text[self.position : self.position + 24].split("\n")[0]
+        received = repr(found) if found else "the end of the text"
         raise TextError(
-            f"[parse] wants {wanted} at line {line}, column {column}.\n"
-            f"Received {found!r}.\nCompare with the text that show() prints."
+            f"[parse] wants {wanted} at {self.place()}.\n"
+            f"Received {received}.\nCompare with the text that show() prints."
         )
+
+    def place(self) -> str:
+        """The line and column of this position."""
+        before = self.text[: self.position]
+        column = self.position - (before.rfind("\n") + 1) + 1
+        return f"line {before.count(chr(10)) + 1}, column {column}"
 
     def skip(self) -> None:
         match = _SPACE.match(self.text, self.position)
@@ -76,9 +95,17 @@ class _Reader:
         self.skip()
         match = pattern.match(self.text, self.position)
         if match is None:
-            return self.fail(wanted)
+            self.fail(wanted)
         self.position = match.end()
         return match
+
+    def match(self, pattern: re.Pattern) -> bool:
+        """True, and past it, where the pattern stands here."""
+        self.skip()
+        found = pattern.match(self.text, self.position)
+        if found is not None:
+            self.position = found.end()
+        return found is not None
 
     def peek(self, token: str) -> bool:
         self.skip()
@@ -105,14 +132,15 @@ class _Reader:
         while not self.accept(")"):
             if inputs:
                 self.expect(",")
+            start = self.position
             each = self.name()
             if each in nodes:
-                self.fail(f"a name other than {each!r}, which is taken")
+                self.fail(f"a name other than {each!r}, which is taken,", start)
             self.expect(":")
             nodes[each] = parameter(name=each, type=self.type())
             inputs.append(nodes[each])
         self.expect("{")
-        while not self.accept("return"):
+        while not self.match(_RETURN):
             self.line(nodes)
         results: list[Node] = []
         while not self.accept("}"):
@@ -122,25 +150,26 @@ class _Reader:
         return Function(name, tuple(inputs), tuple(results))
 
     def line(self, nodes: dict[str, Node]) -> None:
+        start = self.position
         self.expect("%")
         key = f"%{self.take(_NUMBER, 'a number').group()}"
+        if key in nodes:
+            self.fail(f"a number other than {key}, which is taken,", start)
         self.expect(":")
         stated = self.types()
         self.expect("=")
         start = self.position
         node = self.call(nodes)
         if node.type != stated:
-            self.position = start
-            self.fail(f"an operation of type {type_text(stated)}, not {type_text(node.type)},")
+            wanted = f"an operation of type {type_text(stated)}, not {type_text(node.type)},"
+            self.fail(wanted, start)
         nodes[key] = node
 
     def call(self, nodes: dict[str, Node]) -> Node:
         start = self.position
         name = self.name()
         if name not in vocabulary:
-            self.position = start
-            self.skip()
-            self.fail("the name of an operation")
+            self.fail("the name of an operation", start)
         op = vocabulary[name]
         self.expect("(")
         args: list[Node] = []
@@ -149,10 +178,14 @@ class _Reader:
             if args or attrs:
                 self.expect(",")
             self.skip()
-            match = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*=").match(self.text, self.position)
-            if match and match.group(1) in op.attributes:
+            match = _ATTRIBUTE.match(self.text, self.position)
+            if match is not None:
+                key = match.group(1)
+                if key not in op.attributes or key in attrs:
+                    known = ", ".join(each for each in op.attributes if each not in attrs)
+                    self.fail(f"one of the attributes {known or '(none left)'}")
                 self.position = match.end()
-                attrs[match.group(1)] = self.value(op.attributes[match.group(1)])
+                attrs[key] = self.value(op.attributes[key])
             else:
                 args.append(self.reference(nodes))
         try:
@@ -160,7 +193,7 @@ class _Reader:
         except ThalwegError as error:
             self.position = start
             self.skip()
-            raise TextError(f"{error.message}\nRead from the text of a function.") from error
+            raise TextError(f"{error.message}\nRead at {self.place()}.") from error
 
     def reference(self, nodes: dict[str, Node]) -> Node:
         self.skip()
@@ -170,22 +203,20 @@ class _Reader:
         else:
             key = self.name()
         if key not in nodes:
-            self.position = start
-            self.fail("a value defined above")
+            self.fail("a value defined above", start)
         node = nodes[key]
         while self.text.startswith(".", self.position):
             self.position += 1
             index = int(self.take(_NUMBER, "an index").group())
             if not isinstance(node.type, tuple) or index >= len(node.type):
-                self.position = start
-                self.fail("an operation with that many results")
+                self.fail("an operation with that many results", start)
             node = item(node, index=index)
         return node
 
     def types(self) -> Any:
         if not self.accept("("):
             return self.type()
-        found = []
+        found: list[TensorType] = []
         while not self.accept(")"):
             if found:
                 self.expect(",")
@@ -196,20 +227,22 @@ class _Reader:
         start = self.position
         name = self.name()
         if name not in by_short:
-            self.position = start
-            self.skip()
-            self.fail(f"an element type among {', '.join(by_short)}")
+            self.fail(f"an element type among {', '.join(by_short)}", start)
         return by_short[name]
 
     def type(self) -> TensorType:
+        start = self.position
         dtype = self.dtype()
         self.expect("[")
-        shape = []
+        shape: list[Size] = []
         while not self.accept("]"):
             if shape:
                 self.expect(",")
             shape.append(self.size())
-        return tensor_type(dtype, tuple(shape))
+        try:
+            return tensor_type(dtype, tuple(shape))
+        except ThalwegError:
+            self.fail("sizes of zero or more", start)
 
     def size(self) -> Any:
         self.skip()
@@ -217,8 +250,8 @@ class _Reader:
         source = self.text[self.position : end]
         try:
             found = parse_dim(source)
-        except ThalwegError as error:
-            raise TextError(error.message) from error
+        except (ThalwegError, ValueError):
+            self.fail("a size")
         self.position = end
         return found
 
@@ -237,14 +270,12 @@ class _Reader:
         return len(self.text)
 
     def value(self, kind: Kind) -> Any:
-        self.skip()
-        if self.text.startswith("none", self.position):
-            self.position += 4
+        if self.match(_NONE):
             return None
         if isinstance(kind, Sizes):
             return self.sizes()
         if not isinstance(kind, Value) and self.accept("("):
-            found = []
+            found: list[Any] = []
             while not self.accept(")"):
                 if found:
                     self.expect(",")
@@ -264,11 +295,12 @@ class _Reader:
         if isinstance(kind, Value):
             return self.literal()
         if isinstance(kind, Integer):
-            return int(self.take(re.compile("-?[0-9]+"), "an integer").group())
+            return int(self.take(_INTEGER, "an integer").group())
         if isinstance(kind, Kept) and self.accept("host:"):
+            start = self.position
             name = self.name()
             if name not in self.host:
-                self.fail(f"the host function {name!r}, given as parse(text, host={{...}}),")
+                self.fail(f"the host function {name!r}, given as parse(text, host={{...}}),", start)
             return self.host[name]
         return self.function()
 
@@ -279,7 +311,7 @@ class _Reader:
         if not self.peek("(") or not self._is_tuple(end):
             return self.size()
         self.expect("(")
-        found = []
+        found: list[Any] = []
         while not self.accept(")"):
             if found:
                 self.expect(",")
@@ -306,50 +338,67 @@ class _Reader:
         return False
 
     def literal(self) -> Literal:
-        type = self.type()
+        start = self.position
+        dtype = self.dtype()
+        self.expect("[")
+        shape: list[int] = []
+        while not self.accept("]"):
+            if shape:
+                self.expect(",")
+            shape.append(int(self.take(_NUMBER, "a number").group()))
         if self.accept("zip:"):
-            packed = self.take(re.compile("[A-Za-z0-9+/=]+"), "base64").group()
-            wanted = int(type.bytes)
+            packed = self.take(_BASE64, "base64").group()
+            wanted = prod(shape) * dtype.itemsize
             try:
+                # No more is unpacked than the type can hold, whatever the data would become.
                 unzip = zlib.decompressobj()
-                data = unzip.decompress(base64.b64decode(packed), wanted + 1)
-            except (zlib.error, binascii.Error) as error:
-                raise TextError(f"[parse] cannot unpack the data of a literal: {error}.") from None
-            if len(data) != wanted:
-                self.fail(f"a literal of {wanted} bytes before here")
-            return Literal(type.dtype, type.shape, data)  # type: ignore[arg-type]
+                data = unzip.decompress(base64.b64decode(packed, validate=True), wanted + 1)
+            except (zlib.error, binascii.Error, OverflowError):
+                self.fail("compressed data of a literal that can be unpacked", start)
+            if len(data) != wanted or not unzip.eof or unzip.unused_data:
+                self.fail(f"a literal with data of {wanted} bytes", start)
+            return Literal(dtype, tuple(shape), data)
         values: list[bytes] = []
-        self._numbers(type, 0, values)
-        return Literal(type.dtype, type.shape, b"".join(values))  # type: ignore[arg-type]
+        self._numbers(dtype, shape, values)
+        return Literal(dtype, tuple(shape), b"".join(values))
 
-    def _numbers(self, type: TensorType, axis: int, values: list[bytes]) -> None:
-        if axis == type.rank:
-            values.append(self._number(type.dtype))
+    def _numbers(self, dtype: DType, shape: Sequence[int], values: list[bytes]) -> None:
+        if not shape:
+            values.append(self._number(dtype))
             return
         self.expect("[")
-        for index in range(type.shape[axis]):  # type: ignore[arg-type]
+        for index in range(shape[0]):
             if index:
                 self.expect(",")
-            self._numbers(type, axis + 1, values)
+            self._numbers(dtype, shape[1:], values)
         self.expect("]")
 
     def _number(self, dtype: DType) -> bytes:
+        start = self.position
         words = [self.take(_ATOM, "a number").group()]
         if dtype.is_complex:
             self.expect(":")
             words.append(self.take(_ATOM, "a number").group())
-        part = dtype.real.numpy
         try:
-            return b"".join(_bytes_of(word, part) for word in words)
+            return b"".join(_bytes_of(word, dtype.real) for word in words)
         except (ValueError, OverflowError):
-            return self.fail(f"a number of type {dtype} before here")
+            self.fail(f"a number of type {dtype}", start)
 
 
-def _bytes_of(word: str, dtype: np.dtype) -> bytes:
-    if word in ("true", "false"):
-        return np.array(word == "true", dtype).tobytes()
+def _bytes_of(word: str, dtype: DType) -> bytes:
+    if dtype.kind == "bool":
+        return np.array(("false", "true").index(word), np.bool_).tobytes()
+    if dtype.is_integer:
+        return np.array(int(word), dtype.numpy).tobytes()
     if word.startswith("0x"):
         return int(word, 16).to_bytes(dtype.itemsize, "little")
-    if dtype.kind in "iu":
-        return np.array(int(word), dtype).tobytes()
-    return np.array(float(word), dtype).tobytes()
+    number = float(word)
+    with np.errstate(over="ignore"):
+        value = np.array(number, dtype.numpy)
+    if np.isinf(value) and not np.isinf(number):
+        raise OverflowError
+    return value.tobytes()
+
+
+# A Function is pickled as its text: nodes are many, deep, and belong to one process.
+copyreg.pickle(Function, lambda function: (parse, (show(function),)))

@@ -17,15 +17,18 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+
+import numpy as np
 
 from thalweg.base.errors import ArgumentError, RewriteError, explain
 from thalweg.ir.attribute import Hole
-from thalweg.ir.function import Function
-from thalweg.ir.leaves import constant, hole, parameter, splat
-from thalweg.ir.node import Node, made_by, make
+from thalweg.ir.function import Function, with_functions
+from thalweg.ir.leaves import constant, hole, parameter
+from thalweg.ir.node import Node, made_by, remake, type_text
 from thalweg.ir.op import Op
-from thalweg.ir.types import Literal
+from thalweg.ir.types import DType, Literal
 from thalweg.ir.walk import postorder
 
 FUEL_PER_NODE = 200
@@ -47,29 +50,35 @@ class Rule:
     samples: tuple[tuple[tuple, Mapping[str, Any]], ...]
 
     def instance(self, nodes: Sequence[Node], attrs: Mapping[str, Any]) -> tuple[Node, Node] | None:
-        """Both sides for given nodes and attributes, or None where the condition fails."""
-        sides = self.equation(*nodes, **attrs)
-        left = next(sides)
-        right = next(sides, None)
-        return None if right is None else (left, right)
+        """Both sides for given nodes and attributes, or None where the condition fails.
+
+        The condition sees attributes in the normal form that they have on the left side.
+        """
+        left = next(self.equation(*nodes, **attrs))
+        for bound, normal in matches(self.pattern, left):
+            if all(bound[name] is node for name, node in zip(self.holes, nodes, strict=True)):
+                right = self._right(bound, normal)
+                if right is not None:
+                    return left, right
+        return None
 
     def apply(self, node: Node) -> Node | None:
         """The right side where the left matches `node` and the condition holds."""
         for bound, attrs in matches(self.pattern, node):
-            sides = self.equation(*(bound[name] for name in self.holes), **attrs)
-            next(sides)
-            right = next(sides, None)
+            with made_by(self.name, node):
+                right = self._right(bound, attrs)
             if right is not None:
-                if right.type is not node.type:
-                    raise RewriteError(
-                        explain(
-                            f"rule {self.name}",
-                            f"a right side of type {node.type}",
-                            f"{right.type}",
-                        )
-                    )
+                if right.type != node.type:
+                    wanted = f"a right side of type {type_text(node.type)}"
+                    received = type_text(right.type)
+                    raise RewriteError(explain(f"rule {self.name}", wanted, received))
                 return right
         return None
+
+    def _right(self, bound: dict[str, Node], attrs: dict[str, Any]) -> Node | None:
+        sides = self.equation(*(bound[name] for name in self.holes), **attrs)
+        next(sides)
+        return next(sides, None)
 
 
 @dataclass(slots=True)
@@ -77,13 +86,15 @@ class Rules:
     """A table of rules that assume one arithmetic.
 
     `arithmetic` is "exact" (equal bit for bit), "finite" (equal unless a value is infinite or NaN,
-    or differs in the sign of a zero) or "approximate" (equal within rounding). `measure` maps the
-    nodes of an expression to a number that every rule makes smaller, which is why rewriting ends.
+    or differs in the sign of a zero) or "approximate" (equal within rounding: within `tolerance`,
+    in units of the type's epsilon relative to the largest magnitude). `measure` maps the nodes of
+    an expression to a number that every rule makes smaller, which is why rewriting ends.
     """
 
     title: str
     arithmetic: str
     measure: Callable[[Sequence[Node]], Any]
+    tolerance: float = 0
     rules: list[Rule] = field(default_factory=list)
 
     def equation(self, *samples: tuple) -> Callable:
@@ -103,7 +114,8 @@ class Rules:
 
 
 def _rule(equation: Callable, samples: Sequence[tuple]) -> Rule:
-    positional, keywords = [], []
+    positional: list[str] = []
+    keywords: list[str] = []
     for name, each in inspect.signature(equation).parameters.items():
         (keywords if each.kind is each.KEYWORD_ONLY else positional).append(name)
     pattern = next(
@@ -136,8 +148,7 @@ def _match(
     if pattern.op is hole:
         name = pattern.attrs[0]
         if isinstance(name, Literal):
-            value = splat(node)
-            if value is not None and _is_number(value, name.scalar()):
+            if node.op is constant and node.attrs[0] == _number_in(node.attrs[0].dtype, name):
                 yield from _match(rest, nodes, attrs)
         elif nodes.get(name, node) is node:
             yield from _match(rest, {**nodes, name: node}, attrs)
@@ -158,11 +169,22 @@ def _match(
         yield from _match([*swapped, *rest], nodes, bound)
 
 
-def _is_number(found: Any, wanted: Any) -> bool:
-    """Equal as bits: -0.0 is not 0.0. A boolean pattern matches booleans only."""
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return found is wanted
-    return found == wanted and str(found)[:1] == str(wanted)[:1]
+@cache
+def _number_in(dtype: DType, number: Literal) -> Literal | None:
+    """What `full_like(x, number)` holds for an x of this element type, bit for bit.
+
+    None for a boolean among numbers and the reverse, and for an integer type unless the number is
+    an integer that it has.
+    """
+    if (dtype.kind == "bool") != (number.dtype.kind == "bool"):
+        return None
+    if dtype.is_integer and number.dtype.is_inexact:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            return Literal.from_numpy(number.scalar(), dtype)
+    except (OverflowError, TypeError):
+        return None
 
 
 @dataclass(slots=True)
@@ -202,6 +224,9 @@ class Rewriter:
                 continue
             target = becomes.get(node)
             if target is not None:
+                if target not in normal:
+                    # What the node became leads back to the node.
+                    raise RewriteError(self._endless())
                 normal[node] = normal[target]
                 stack.pop()
                 continue
@@ -224,23 +249,14 @@ class Rewriter:
         return [normal[root] for root in roots]
 
     def _rebuild(self, node: Node, args: tuple[Node, ...]) -> Node:
-        attrs = tuple([self._attribute(value) for value in node.attrs])
-        if args == node.args and attrs == node.attrs:
-            return node
-        with made_by("", node):
-            return make(node.op, args, attrs)
-
-    def _attribute(self, value: Any) -> Any:
-        if isinstance(value, Function):
-            return self.function(value)
-        if isinstance(value, tuple) and value and isinstance(value[0], Function):
-            return tuple([self.function(each) for each in value])
-        return value
+        is_plain = not node.op.higher_order
+        return remake(
+            node, args, node.attrs if is_plain else with_functions(node.attrs, self.function)
+        )
 
     def _step(self, node: Node) -> Node | None:
         for rule in self._by_op.get(node.op, ()):
-            with made_by(rule.name, node):
-                found = rule.apply(node)
+            found = rule.apply(node)
             if found is not None and found is not node:
                 self.fired[rule.name] += 1
                 return found

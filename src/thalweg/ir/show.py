@@ -30,6 +30,8 @@ from thalweg.ir.types import DType, Literal, shape_text
 LONGEST_PLAIN_LITERAL = 32
 """Literals with more elements than this are written as compressed bytes."""
 
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"}
+
 
 def show(function: Function, comments: bool = False) -> str:
     """The canonical text of a Function; with `comments`, the user's line behind each node."""
@@ -92,7 +94,7 @@ def value_text(kind: Kind, value: Any, indent: str = "", comments: bool = False)
     if isinstance(kind, Flag):
         return "true" if value else "false"
     if isinstance(kind, Text):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        return '"' + "".join(_ESCAPES.get(character, character) for character in value) + '"'
     if isinstance(kind, Element):
         return value.short if isinstance(value, DType) else str(value)
     if isinstance(kind, Value):

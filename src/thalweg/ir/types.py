@@ -19,7 +19,7 @@ import ml_dtypes
 import numpy as np
 
 from thalweg.base.errors import DTypeError, ShapeError, explain
-from thalweg.ir.dim import Dim
+from thalweg.ir.dim import Dim, as_size
 
 Size = int | Dim
 Shape = tuple[Size, ...]
@@ -213,9 +213,13 @@ class TensorType:
     shape: Shape
     rank: int
     is_static: bool
+    _text: str
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a tensor type is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a tensor type is frozen: {name} cannot be deleted")
 
     @property
     def size(self) -> Size:
@@ -244,7 +248,7 @@ class TensorType:
 
 
 _types: dict[tuple[DType, Shape], TensorType] = {}
-_set = {name: getattr(TensorType, name).__set__ for name in TensorType.__slots__}
+_set = {name: vars(TensorType)[name].__set__ for name in TensorType.__slots__}
 
 
 def tensor_type(dtype: DType, shape: Shape) -> TensorType:
@@ -253,21 +257,18 @@ def tensor_type(dtype: DType, shape: Shape) -> TensorType:
     found = _types.get(key)
     if found is not None:
         return found
-    for size in shape:
-        if type(size) is int:
-            if size < 0:
-                raise ShapeError(explain("shape", "sizes of zero or more", shape_text(shape)))
-        elif not isinstance(size, Dim):
-            raise ShapeError(
-                explain("shape", "sizes that are integers or named sizes", repr(shape))
-            )
+    # Another kind of integer is the same key: whether it is taken must not depend on what was
+    # entered before.
+    shape = tuple([as_size(size) for size in shape])
+    if any(type(size) is int and size < 0 for size in shape):
+        raise ShapeError(explain("shape", "sizes of zero or more", shape_text(shape)))
     new = object.__new__(TensorType)
     _set["dtype"](new, dtype)
     _set["shape"](new, shape)
     _set["rank"](new, len(shape))
     _set["is_static"](new, all(type(size) is int for size in shape))
     _set["_text"](new, f"{dtype.short}{shape_text(shape)}")
-    return _types.setdefault(key, new)
+    return _types.setdefault((dtype, shape), new)
 
 
 def shape_text(shape: Shape) -> str:
@@ -288,11 +289,25 @@ class Literal:
 
     __slots__ = ("_hash", "data", "dtype", "shape")
 
+    dtype: DType
+    shape: tuple[int, ...]
+    data: bytes
+    _hash: int
+
     def __init__(self, dtype: DType, shape: tuple[int, ...], data: bytes):
-        self.dtype = dtype
-        self.shape = shape
-        self.data = data
-        self._hash = hash((dtype.name, shape, data))
+        _set_literal["dtype"](self, dtype)
+        _set_literal["shape"](self, shape)
+        _set_literal["data"](self, data)
+        _set_literal["_hash"](self, hash((dtype.name, shape, data)))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a literal is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a literal is frozen: {name} cannot be deleted")
+
+    def __reduce__(self):
+        return Literal, (self.dtype, self.shape, self.data)
 
     @classmethod
     def from_numpy(cls, value: Any, dtype: DType | None = None) -> "Literal":
@@ -325,3 +340,6 @@ class Literal:
 
     def __repr__(self) -> str:
         return f"Literal({self.numpy()!r})"
+
+
+_set_literal = {name: vars(Literal)[name].__set__ for name in Literal.__slots__}

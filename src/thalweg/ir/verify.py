@@ -3,9 +3,10 @@
 A Function that does not verify is a defect of Thalweg, never of the user's program.
 """
 
-from thalweg.base.errors import ThalwegError, VerifyError, explain
-from thalweg.ir.dim import symbols
-from thalweg.ir.function import Function
+from typing import NoReturn
+
+from thalweg.base.errors import VerifyError, explain
+from thalweg.ir.function import Function, free_sizes, inner_functions
 from thalweg.ir.leaves import hole, parameter
 from thalweg.ir.node import ANY, Node, make, type_text
 
@@ -13,30 +14,46 @@ from thalweg.ir.node import ANY, Node, make, type_text
 def verify(function: Function, outer_sizes: frozenset[str] = frozenset()) -> Function:
     """Return the Function unchanged, or raise VerifyError that names the first broken invariant.
 
-    Checked: parameter names are distinct strings; no foreign parameter, hole or pattern is reached;
-    every type is what inference says; every node is the interned one; every result is one tensor;
-    named sizes come from the parameters (for an inner Function, also from around it); Functions
-    among the attributes verify in turn.
+    Checked: the function and its parameters have distinct names that text can hold; no foreign
+    parameter, hole or pattern is reached; attributes are in normal form; every type is what
+    inference says; every node is the interned one; every result is one tensor; named sizes come
+    from the parameters (for an inner Function, also from around it); Functions among the
+    attributes verify in turn.
     """
+    _verify(function, outer_sizes, set())
+    return function
+
+
+def _verify(
+    function: Function, outer_sizes: frozenset[str], known: set[tuple[Function, frozenset[str]]]
+) -> None:
+    if (function, outer_sizes) in known:
+        return
+    known.add((function, outer_sizes))
     names = function.parameter_names
-    if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
-        _fail(function, "parameters with distinct names", ", ".join(map(str, names)))
+    is_plain = all(map(_is_name, (function.name, *names)))
+    if not is_plain or len(set(names)) != len(names):
+        received = f"{function.name}({', '.join(map(str, names))})"
+        _fail(function, "distinct names of letters, digits and _", received)
     own = set(function.parameters)
-    sizes = outer_sizes.union(*(_symbols(type.shape) for type in function.parameter_types))
-    pending: list[Function] = []
+    sizes = outer_sizes.union(free_sizes(function.parameter_types))
+    inner: dict[Function, None] = {}
     for node in function.order():
         _verify_node(function, node, own)
-        pending.extend(_functions(node.attrs))
-        for type in node.type if isinstance(node.type, tuple) else (node.type,):
-            unknown = _symbols(type.shape) - sizes
-            if unknown:
-                _fail(function, "sizes named by its parameters", f"{sorted(unknown)} in {type}")
+        unknown = free_sizes((node.type, *node.attrs)) - sizes
+        if unknown:
+            received = f"{', '.join(sorted(unknown))} in {node!r}"
+            _fail(function, "sizes named by its parameters", received)
+        inner.update(dict.fromkeys(inner_functions(node.attrs)))
     for result in function.results:
         if isinstance(result.type, tuple):
             _fail(function, "single tensors as results", type_text(result.type))
-    for inner in pending:
-        verify(inner, sizes)
-    return function
+    for each in inner:
+        _verify(each, sizes, known)
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name.isascii() and name.isidentifier()
 
 
 def _verify_node(function: Function, node: Node, own: set[Node]) -> None:
@@ -47,26 +64,27 @@ def _verify_node(function: Function, node: Node, own: set[Node]) -> None:
             _fail(function, "its own parameters only", f"{node.attrs[0]}: {node.type}")
         return
     try:
-        inferred = node.op.infer(*(arg.type for arg in node.args), **node.attributes)
-    except ThalwegError as error:
-        _fail(function, f"a well typed {node.op.name}", error.message)
+        attrs = node.attributes
+        is_normal = _is_same(node.op.bind(dict(attrs)), node.attrs)
+        inferred = node.op.infer(*(arg.type for arg in node.args), **attrs)
+    except Exception as error:  # whatever a broken graph makes of the rules of an op
+        _fail(function, f"a well formed {node.op.name}", f"{type(error).__name__}: {error}")
+    if not is_normal:
+        _fail(function, f"attributes of {node.op.name} in normal form", repr(node.attrs))
     if inferred != node.type:
         _fail(function, f"{node.op.name} of type {type_text(inferred)}", type_text(node.type))
     if make(node.op, node.args, node.attrs) is not node:
         _fail(function, "interned nodes", f"a copy of {node!r}")
 
 
-def _functions(value: object) -> list[Function]:
-    if isinstance(value, Function):
-        return [value]
-    if isinstance(value, tuple):
-        return [function for each in value for function in _functions(each)]
-    return []
+def _is_same(a: object, b: object) -> bool:
+    """Equal, and of the same types all the way: 1 is not True, and (1,) not [1]."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(map(_is_same, a, b))
+    return a == b
 
 
-def _symbols(shape: tuple) -> set[str]:
-    return {name for size in shape if type(size) is not int for name in symbols(size)}
-
-
-def _fail(function: Function, wanted: str, received: str) -> None:
+def _fail(function: Function, wanted: str, received: str) -> NoReturn:
     raise VerifyError(explain(f"verify {function.name}", wanted, received))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from thalweg.ir.leaves import parameter
-from thalweg.ir.node import Node, make
+from thalweg.ir.node import Node, remake
 
 
 def postorder(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
@@ -34,12 +34,12 @@ def postorder(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
 def substitute(roots: Sequence[Node], replacements: Mapping[Node, Node]) -> list[Node]:
     """The roots with some nodes replaced; everything above a replaced node is made anew."""
     changed = dict(replacements)
-    for node in postorder(roots):
+    for node in postorder(roots, replacements):
         if node in changed or not node.args:
             continue
         args = tuple([changed.get(arg, arg) for arg in node.args])
         if args != node.args:
-            changed[node] = make(node.op, args, node.attrs)
+            changed[node] = remake(node, args, node.attrs)
     return [changed.get(root, root) for root in roots]
 
 

@@ -73,7 +73,7 @@ def _refuse_broadcast():
     yield Refusal((x,), {"shape": (3,), "axes": (1,)}, "axes that place each axis of x")
 
 
-broadcast = declare(
+broadcast: Op = declare(
     Op(
         name="broadcast",
         doc="Insert axes and repeat the values along them.",
@@ -131,7 +131,7 @@ def _refuse_sum():
     yield Refusal((a_type("bool[3]"),), {"axes": (0,)}, "Cast first to count")
 
 
-sum = declare(
+sum: Op = declare(
     Op(
         name="sum",
         doc="Sum of the values along some axes.",

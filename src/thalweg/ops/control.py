@@ -142,7 +142,9 @@ def _declare_call(name: str, doc: str, gradient: Callable, expand: Callable | Ab
     return declare(op)
 
 
-call = _declare_call("call", "The results of a Function.", _differentiate_call, Absent("inlined"))
+call: Op = _declare_call(
+    "call", "The results of a Function.", _differentiate_call, Absent("inlined")
+)
 
 
 def _differentiate_checkpoint(dy, y, *args: Node, function: Function, differentiate: Callable):
@@ -152,7 +154,7 @@ def _differentiate_checkpoint(dy, y, *args: Node, function: Function, differenti
     return spread(args, items(call(*again, *kept(dy), function=differentiate(function))))
 
 
-checkpoint = _declare_call(
+checkpoint: Op = _declare_call(
     "checkpoint",
     "The results of a Function that is computed again for its derivative.",
     _differentiate_checkpoint,
@@ -204,7 +206,7 @@ def _refuse_custom():
     yield Refusal((x,), {"function": function, "gradient": wrong}, "one cotangent for each")
 
 
-custom_call = declare(
+custom_call: Op = declare(
     Op(
         name="custom_call",
         doc="The results of a Function whose derivative is another Function.",
@@ -312,7 +314,7 @@ def _refuse_switch():
     yield Refusal((index,), {"branches": _branches()}, "arguments of types")
 
 
-switch = declare(
+switch: Op = declare(
     Op(
         name="switch",
         doc="The results of the branch that the index names; an index out of range is clamped.",
@@ -386,6 +388,8 @@ def _batch_while(size, mapped, *args, condition, body, constants, batched, depen
     everything = [*is_fixed, *flags]
     new_body = batched(body, everything, size, flags)
     if not is_ragged:
+        # The condition ignores what is mapped, but its parameters take the types of the state.
+        condition = batched(condition, everything, size, [False])
         found = items(
             while_(*fixed, *state, condition=condition, body=new_body, constants=constants)
         )
@@ -446,7 +450,7 @@ def _refuse_while():
     yield Refusal((x,), loop, "arguments of types")
 
 
-while_ = declare(
+while_: Op = declare(
     Op(
         name="while",
         doc="The state after as many steps of the body as the condition holds for.",
@@ -565,9 +569,7 @@ def _differentiate_scan(
     return spread(args, results)
 
 
-def _batch_scan(
-    size, mapped, *args, body, constants, carries, length, reverse, batched, depends
-):
+def _batch_scan(size, mapped, *args, body, constants, carries, length, reverse, batched, depends):
     is_fixed = list(mapped[:constants])
     flags = list(mapped[constants : constants + carries])
     is_x = list(mapped[constants + carries :])
@@ -647,7 +649,7 @@ def _refuse_scan():
     yield Refusal(good, attrs | {"body": swapped}, "returns the types it was given")
 
 
-scan = declare(
+scan: Op = declare(
     Op(
         name="scan",
         doc="A carry threaded through a sequence, and what each step returns, stacked.",
@@ -746,7 +748,7 @@ def _batch_callback(size, mapped, *args, function, types):
 _CUMULATE = HostFunction("cumulate", lambda x: np.cumsum(x, -1))
 
 
-callback = declare(
+callback: Op = declare(
     Op(
         name="callback",
         doc="The results of a Python function of NumPy arrays.",
@@ -789,7 +791,7 @@ def _batch_check(size, mapped, x, ok, *, message):
     return check(x, all_op(ok, axes=(0,)) if mapped[1] else ok, message=message)
 
 
-check = declare(
+check: Op = declare(
     Op(
         name="check",
         doc="x, after making sure that a condition holds.",

@@ -30,7 +30,6 @@ from thalweg.ir.types import (
     INTEGERS,
     NUMERIC,
     REAL,
-    SIGNED,
     UNSIGNED,
     DType,
     TensorType,
@@ -148,9 +147,11 @@ def pointwise_op(
 ) -> Op:
     """Declare a pointwise op of the regular kind: equal operand types in, `result` or same out."""
 
+    allowed = frozenset(dtypes)
+
     def infer(*types: TensorType) -> TensorType:
         first = types[0]
-        if first.dtype not in dtypes or any(type is not first for type in types):
+        if first.dtype not in allowed or any(type is not first for type in types):
             check_elements(name, dtypes, *types)
         return first if result is None else first.with_dtype(result)
 
@@ -233,53 +234,53 @@ def _multiply_no_nan(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(y == 0, x.dtype.type(0), x * y)
 
 
-negative = pointwise_op(
+negative: Op = pointwise_op(
     "negative", "-x.", np.negative, NUMERIC, 1, lambda dy, y, x: (negative(dy),),
     laws=("involution", "linear"), tolerance=0,
 )  # fmt: skip
-add = pointwise_op(
+add: Op = pointwise_op(
     "add", "x + y.", np.add, NUMERIC, 2, lambda dy, z, x, y: (dy, dy),
     laws=("commutative",), tolerance=0,
 )  # fmt: skip
-subtract = pointwise_op(
+subtract: Op = pointwise_op(
     "subtract", "x - y.", np.subtract, NUMERIC, 2, lambda dy, z, x, y: (dy, negative(dy)),
     tolerance=0,
 )  # fmt: skip
-multiply = pointwise_op(
+multiply: Op = pointwise_op(
     "multiply", "x * y.", np.multiply, NUMERIC, 2,
     lambda dy, z, x, y: (multiply(dy, conjugate(y)), multiply(dy, conjugate(x))),
     laws=("commutative",), tolerance=2,
 )  # fmt: skip
-multiply_no_nan = pointwise_op(
+multiply_no_nan: Op = pointwise_op(
     "multiply_no_nan", "x * y, and 0 where y is 0 whatever x is.", _multiply_no_nan, FLOATS, 2,
     lambda dy, z, x, y: (multiply_no_nan(dy, y), multiply_no_nan(x, dy)),
     tolerance=0, flops=2,
 )  # fmt: skip
-divide = pointwise_op(
+divide: Op = pointwise_op(
     "divide", "x / y.", np.true_divide, INEXACT, 2,
     lambda dy, z, x, y: _differentiate_divide(dy, z, y),
     domains=((-2, 2), (0.5, 2)), tolerance=4,
 )  # fmt: skip
-floor_divide = pointwise_op(
+floor_divide: Op = pointwise_op(
     "floor_divide", "The largest integer not above x / y.", _floor_divide, REAL, 2, FLAT,
     domains=((-9, 9), (1, 4)), tolerance=0,
 )  # fmt: skip
-remainder = pointwise_op(
+remainder: Op = pointwise_op(
     "remainder", "x - y * floor(x / y), with the sign of y.", _remainder, REAL, 2,
     lambda dy, z, x, y: (dy, negative(multiply(dy, floor_divide(x, y)))),
     domains=((-9, 9), (1.1, 4)), tolerance=0,
 )  # fmt: skip
-power = pointwise_op(
+power: Op = pointwise_op(
     "power", "x to the power y; integers with a negative exponent round toward zero.",
     _power, NUMERIC, 2, lambda dy, z, x, y: _differentiate_power(dy, z, x, y),
     domains=((0.3, 2), (-2, 2)), tolerance=8, flops=20,
 )  # fmt: skip
-maximum = pointwise_op(
+maximum: Op = pointwise_op(
     "maximum", "The larger of x and y; NaN if either is.", np.maximum, REAL, 2,
     lambda dy, z, x, y: _differentiate_extremum(dy, z, x, y),
     laws=("commutative", "associative", "idempotent"), tolerance=0,
 )  # fmt: skip
-minimum = pointwise_op(
+minimum: Op = pointwise_op(
     "minimum", "The smaller of x and y; NaN if either is.", np.minimum, REAL, 2,
     lambda dy, z, x, y: _differentiate_extremum(dy, z, x, y),
     laws=("commutative", "associative", "idempotent"), tolerance=0,
@@ -326,12 +327,24 @@ def _differentiate_abs(dy: Node, y: Node, x: Node):
     return (multiply(dy, sign(x)),)
 
 
+def _differentiate_sign(dy: Node, y: Node, x: Node):
+    if not x.dtype.is_complex:
+        return (None,)
+    # x/|x| moves along the circle only: what dy has in the direction of y drops out.
+    radius = abs(x)
+    zero = full_like(radius, 0)
+    along = complex_of(real(multiply(conj(y), dy)), zero)
+    scale = select(equal(radius, zero), full_like(radius, 1), radius)
+    across = divide(subtract(dy, multiply(y, along)), complex_of(scale, zero))
+    return (select(equal(radius, zero), full_like(x, 0), across),)
+
+
 def _infer_abs(x: TensorType) -> TensorType:
     check_elements("abs", NUMERIC, x)
     return x.with_dtype(x.dtype.real)
 
 
-abs = declare(
+abs: Op = declare(
     Op(
         name="abs",
         doc="The magnitude; real for a complex operand.",
@@ -347,25 +360,25 @@ abs = declare(
         family="pointwise",
     )
 )
-sign = pointwise_op(
-    "sign", "-1, 0 or 1; x/|x| for complex numbers; NaN for NaN.", np.sign, NUMERIC, 1, FLAT,
-    tolerance=4,
+sign: Op = pointwise_op(
+    "sign", "-1, 0 or 1; x/|x| for complex numbers; NaN for NaN.", np.sign, NUMERIC, 1,
+    lambda dy, y, x: _differentiate_sign(dy, y, x), tolerance=4,
 )  # fmt: skip
-floor = pointwise_op("floor", "The largest integer not above x.", np.floor, FLOATS, 1, FLAT,
+floor: Op = pointwise_op("floor", "The largest integer not above x.", np.floor, FLOATS, 1, FLAT,
                      tolerance=0)  # fmt: skip
-ceil = pointwise_op("ceil", "The smallest integer not below x.", np.ceil, FLOATS, 1, FLAT,
+ceil: Op = pointwise_op("ceil", "The smallest integer not below x.", np.ceil, FLOATS, 1, FLAT,
                     tolerance=0)  # fmt: skip
-trunc = pointwise_op("trunc", "x rounded toward zero.", np.trunc, FLOATS, 1, FLAT,
+trunc: Op = pointwise_op("trunc", "x rounded toward zero.", np.trunc, FLOATS, 1, FLAT,
                      tolerance=0)  # fmt: skip
-round = pointwise_op("round", "The nearest integer, ties to even.", np.rint, FLOATS, 1, FLAT,
+round: Op = pointwise_op("round", "The nearest integer, ties to even.", np.rint, FLOATS, 1, FLAT,
                      tolerance=0)  # fmt: skip
-copysign = pointwise_op(
+copysign: Op = pointwise_op(
     "copysign", "|x| with the sign of y.", np.copysign, FLOATS, 2,
     lambda dy, z, x, y: (multiply(dy, multiply(sign(x), copysign(full_like(y, 1), y))), None),
     tolerance=0,
 )  # fmt: skip
 # The neighbour depends on the width, so 16-bit floats are not widened here.
-nextafter = declare(
+nextafter: Op = declare(
     Op(
         name="nextafter",
         doc="The next float after x in the direction of y.",
@@ -385,44 +398,44 @@ nextafter = declare(
 # Roots, exponentials, logarithms ------------------------------------------------------------------
 
 
-sqrt = pointwise_op(
+sqrt: Op = pointwise_op(
     "sqrt", "The square root.", np.sqrt, INEXACT, 1,
     holomorphic(lambda y, x: divide(full_like(y, 0.5), y), singular=True), domains=((0.1, 4),),
     tolerance=2,
 )  # fmt: skip
-rsqrt = pointwise_op(
+rsqrt: Op = pointwise_op(
     "rsqrt", "1 / sqrt(x).", lambda x: 1 / np.sqrt(x), INEXACT, 1,
     holomorphic(lambda y, x: divide(multiply(y, full_like(y, -0.5)), x), singular=True),
     domains=((0.1, 4),), flops=2,
 )  # fmt: skip
-cbrt = pointwise_op(
+cbrt: Op = pointwise_op(
     "cbrt", "The real cube root.", np.cbrt, FLOATS, 1,
     holomorphic(lambda y, x: divide(full_like(y, 1 / 3), multiply(y, y)), singular=True),
     domains=((0.1, 4),), flops=10,
 )  # fmt: skip
-exp = pointwise_op("exp", "e to the power x.", np.exp, INEXACT, 1,
+exp: Op = pointwise_op("exp", "e to the power x.", np.exp, INEXACT, 1,
                    holomorphic(lambda y, x: y), flops=10)  # fmt: skip
-exp2 = pointwise_op("exp2", "2 to the power x.", np.exp2, FLOATS, 1,
+exp2: Op = pointwise_op("exp2", "2 to the power x.", np.exp2, FLOATS, 1,
                     holomorphic(lambda y, x: multiply(y, full_like(y, np.log(2.0)))),
                     flops=10)  # fmt: skip
-expm1 = pointwise_op("expm1", "exp(x) - 1, exact near 0.", np.expm1, INEXACT, 1,
+expm1: Op = pointwise_op("expm1", "exp(x) - 1, exact near 0.", np.expm1, INEXACT, 1,
                      holomorphic(lambda y, x: add(y, full_like(y, 1))), flops=12)  # fmt: skip
-log = pointwise_op(
+log: Op = pointwise_op(
     "log", "The natural logarithm.", np.log, INEXACT, 1,
     holomorphic(lambda y, x: divide(full_like(x, 1), x), singular=True),
     domains=((0.1, 4),), flops=10,
 )  # fmt: skip
-log2 = pointwise_op(
+log2: Op = pointwise_op(
     "log2", "The logarithm to base 2.", np.log2, INEXACT, 1,
     holomorphic(lambda y, x: divide(full_like(x, 1 / np.log(2.0)), x), singular=True),
     domains=((0.1, 4),), flops=10,
 )  # fmt: skip
-log10 = pointwise_op(
+log10: Op = pointwise_op(
     "log10", "The logarithm to base 10.", np.log10, INEXACT, 1,
     holomorphic(lambda y, x: divide(full_like(x, 1 / np.log(10.0)), x), singular=True),
     domains=((0.1, 4),), flops=10,
 )  # fmt: skip
-log1p = pointwise_op(
+log1p: Op = pointwise_op(
     "log1p", "log(1 + x), exact near 0.", np.log1p, INEXACT, 1,
     holomorphic(lambda y, x: divide(full_like(x, 1), add(x, full_like(x, 1))), singular=True),
     domains=((-0.5, 3),), flops=12,
@@ -435,7 +448,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(x.dtype)
 
 
-sigmoid = pointwise_op(
+sigmoid: Op = pointwise_op(
     "sigmoid", "1 / (1 + exp(-x)).", _sigmoid, FLOATS, 1,
     holomorphic(lambda y, x: multiply(y, subtract(full_like(y, 1), y))), flops=12,
 )  # fmt: skip
@@ -451,38 +464,38 @@ def _one_plus_square(x: Node) -> Node:
     return add(full_like(x, 1), multiply(x, x))
 
 
-sin = pointwise_op("sin", "The sine, in radians.", np.sin, INEXACT, 1,
+sin: Op = pointwise_op("sin", "The sine, in radians.", np.sin, INEXACT, 1,
                    holomorphic(lambda y, x: cos(x)), flops=12)  # fmt: skip
-cos = pointwise_op("cos", "The cosine, in radians.", np.cos, INEXACT, 1,
+cos: Op = pointwise_op("cos", "The cosine, in radians.", np.cos, INEXACT, 1,
                    holomorphic(lambda y, x: negative(sin(x))), flops=12)  # fmt: skip
-tan = pointwise_op("tan", "The tangent, in radians.", np.tan, INEXACT, 1,
+tan: Op = pointwise_op("tan", "The tangent, in radians.", np.tan, INEXACT, 1,
                    holomorphic(lambda y, x: _one_plus_square(y)),
                    domains=((-1.3, 1.3),), flops=20)  # fmt: skip
-asin = pointwise_op(
+asin: Op = pointwise_op(
     "asin", "The angle whose sine is x.", np.arcsin, INEXACT, 1,
     holomorphic(lambda y, x: rsqrt(_one_minus_square(x)), singular=True),
     domains=((-0.9, 0.9),), flops=20,
 )  # fmt: skip
-acos = pointwise_op(
+acos: Op = pointwise_op(
     "acos", "The angle whose cosine is x.", np.arccos, INEXACT, 1,
     holomorphic(lambda y, x: negative(rsqrt(_one_minus_square(x))), singular=True),
     domains=((-0.9, 0.9),), flops=20,
 )  # fmt: skip
-atan = pointwise_op(
+atan: Op = pointwise_op(
     "atan", "The angle whose tangent is x.", np.arctan, INEXACT, 1,
     holomorphic(lambda y, x: divide(full_like(x, 1), _one_plus_square(x))),
     domains=((-0.9, 0.9),), flops=20,
 )  # fmt: skip
-sinh = pointwise_op("sinh", "The hyperbolic sine.", np.sinh, INEXACT, 1,
+sinh: Op = pointwise_op("sinh", "The hyperbolic sine.", np.sinh, INEXACT, 1,
                     holomorphic(lambda y, x: cosh(x)), flops=15)  # fmt: skip
-cosh = pointwise_op("cosh", "The hyperbolic cosine.", np.cosh, INEXACT, 1,
+cosh: Op = pointwise_op("cosh", "The hyperbolic cosine.", np.cosh, INEXACT, 1,
                     holomorphic(lambda y, x: sinh(x)), flops=15)  # fmt: skip
-tanh = pointwise_op("tanh", "The hyperbolic tangent.", np.tanh, INEXACT, 1,
+tanh: Op = pointwise_op("tanh", "The hyperbolic tangent.", np.tanh, INEXACT, 1,
                     holomorphic(lambda y, x: _one_minus_square(y)), flops=15)  # fmt: skip
-asinh = pointwise_op("asinh", "The inverse of sinh.", np.arcsinh, INEXACT, 1,
+asinh: Op = pointwise_op("asinh", "The inverse of sinh.", np.arcsinh, INEXACT, 1,
                      holomorphic(lambda y, x: rsqrt(_one_plus_square(x))),
                      domains=((-0.9, 0.9),), flops=20)  # fmt: skip
-acosh = pointwise_op(
+acosh: Op = pointwise_op(
     "acosh", "The inverse of cosh.", np.arccosh, INEXACT, 1,
     # sqrt(x-1) * sqrt(x+1), not sqrt(x*x-1): the branch cut of complex arguments.
     holomorphic(
@@ -493,7 +506,7 @@ acosh = pointwise_op(
     ),
     domains=((1.2, 4),), flops=20,
 )  # fmt: skip
-atanh = pointwise_op(
+atanh: Op = pointwise_op(
     "atanh", "The inverse of tanh.", np.arctanh, INEXACT, 1,
     holomorphic(lambda y, x: divide(full_like(x, 1), _one_minus_square(x)), singular=True),
     domains=((-0.9, 0.9),), flops=20,
@@ -506,11 +519,11 @@ def _differentiate_atan2(dy: Node, z: Node, y: Node, x: Node):
     return multiply_no_nan(x, scale), negative(multiply_no_nan(y, scale))
 
 
-atan2 = pointwise_op(
+atan2: Op = pointwise_op(
     "atan2", "The angle of the point (x, y) for operands y and x.", np.arctan2, FLOATS, 2,
     _differentiate_atan2, flops=20,
 )  # fmt: skip
-hypot = pointwise_op(
+hypot: Op = pointwise_op(
     "hypot", "sqrt(x*x + y*y) without overflow.", np.hypot, FLOATS, 2,
     lambda dy, z, x, y: (
         multiply_no_nan(divide(x, z), dy), multiply_no_nan(divide(y, z), dy)
@@ -527,12 +540,12 @@ def _gaussian(x: Node, scale: float) -> Node:
     return multiply(full_like(x, scale), exp(negative(multiply(x, x))))
 
 
-erf = pointwise_op("erf", "The error function.", in_double(definitions.erf), FLOATS, 1,
+erf: Op = pointwise_op("erf", "The error function.", in_double(definitions.erf), FLOATS, 1,
                    holomorphic(lambda y, x: _gaussian(x, TWO_OVER_ROOT_PI)), flops=20)  # fmt: skip
-erfc = pointwise_op("erfc", "1 - erf(x), exact in the tail.", in_double(definitions.erfc), FLOATS, 1,
+erfc: Op = pointwise_op("erfc", "1 - erf(x), exact in the tail.", in_double(definitions.erfc), FLOATS, 1,
                     holomorphic(lambda y, x: _gaussian(x, -TWO_OVER_ROOT_PI)),
                     flops=20)  # fmt: skip
-erfinv = pointwise_op(
+erfinv: Op = pointwise_op(
     "erfinv", "The inverse of erf, on [-1, 1].", in_double(definitions.erfinv), FLOATS, 1,
     holomorphic(
         lambda y, x: multiply(full_like(y, 1 / TWO_OVER_ROOT_PI), exp(multiply(y, y))),
@@ -540,16 +553,16 @@ erfinv = pointwise_op(
     ),
     domains=((-0.9, 0.9),), flops=30,
 )  # fmt: skip
-lgamma = pointwise_op(
+lgamma: Op = pointwise_op(
     "lgamma", "The logarithm of |gamma(x)|.", in_double(definitions.lgamma), FLOATS, 1,
     holomorphic(lambda y, x: digamma(x), singular=True), domains=((0.3, 5),), flops=40,
 )  # fmt: skip
-digamma = pointwise_op(
+digamma: Op = pointwise_op(
     "digamma", "The derivative of lgamma.", in_double(definitions.digamma), FLOATS, 1,
     holomorphic(lambda y, x: polygamma(full_like(x, 1), x), singular=True),
     domains=((0.3, 5),), flops=40, tolerance=16,
 )  # fmt: skip
-polygamma = pointwise_op(
+polygamma: Op = pointwise_op(
     "polygamma", "The n-th derivative of digamma at x, for operands n and x.",
     in_double(definitions.polygamma), FLOATS, 2,
     lambda dy, z, n, x: (
@@ -558,7 +571,7 @@ polygamma = pointwise_op(
     ),
     domains=((1, 3), (0.5, 5)), flops=60, edges=False, tolerance=64,
 )  # fmt: skip
-zeta = pointwise_op(
+zeta: Op = pointwise_op(
     "zeta", "The Hurwitz zeta function, sum of (k + q)**-x, for operands x and q.",
     in_double(definitions.zeta), FLOATS, 2,
     lambda dy, z, x, q: (
@@ -567,11 +580,11 @@ zeta = pointwise_op(
     ),
     domains=((1.5, 5), (0.5, 5)), flops=60, tolerance=64,
 )  # fmt: skip
-i0e = pointwise_op(
+i0e: Op = pointwise_op(
     "i0e", "exp(-|x|) times the modified Bessel function I0.", in_double(definitions.i0e), FLOATS, 1,
     holomorphic(lambda y, x: subtract(i1e(x), multiply(sign(x), y))), flops=30,
 )  # fmt: skip
-i1e = pointwise_op(
+i1e: Op = pointwise_op(
     "i1e", "exp(-|x|) times the modified Bessel function I1.", in_double(definitions.i1e), FLOATS, 1,
     # I1' = I0 - I1/x; the ratio is 1/2 at 0.
     holomorphic(
@@ -594,7 +607,7 @@ def _gamma_density(a: Node, x: Node) -> Node:
     return exp(subtract(subtract(power_of_x, x), lgamma(a)))
 
 
-gammainc_da = pointwise_op(
+gammainc_da: Op = pointwise_op(
     "gammainc_da", "The derivative of gammainc(a, x) with respect to a.",
     in_double(definitions.gammainc_da), FLOATS, 2,
     lambda dy, z, a, x: (
@@ -603,7 +616,7 @@ gammainc_da = pointwise_op(
     ),
     domains=((0.5, 5), (0.3, 6)), flops=400, edges=False, tolerance=2**24,
 )  # fmt: skip
-gammainc = pointwise_op(
+gammainc: Op = pointwise_op(
     "gammainc", "The regularised lower incomplete gamma function P(a, x).",
     in_double(definitions.gammainc), FLOATS, 2,
     lambda dy, z, a, x: (
@@ -611,7 +624,7 @@ gammainc = pointwise_op(
     ),
     domains=((0.5, 5), (0.3, 6)), flops=200, tolerance=64,
 )  # fmt: skip
-gammaincc = pointwise_op(
+gammaincc: Op = pointwise_op(
     "gammaincc", "The regularised upper incomplete gamma function Q(a, x).",
     in_double(definitions.gammaincc), FLOATS, 2,
     lambda dy, z, a, x: (
@@ -625,13 +638,11 @@ gammaincc = pointwise_op(
 def _beta_density(a: Node, b: Node, x: Node) -> Node:
     one = full_like(x, 1)
     log_beta = subtract(add(lgamma(a), lgamma(b)), lgamma(add(a, b)))
-    powers = add(
-        multiply(subtract(a, one), log(x)), multiply(subtract(b, one), log1p(negative(x)))
-    )
+    powers = add(multiply(subtract(a, one), log(x)), multiply(subtract(b, one), log1p(negative(x))))
     return exp(subtract(powers, log_beta))
 
 
-betainc = pointwise_op(
+betainc: Op = pointwise_op(
     "betainc", "The regularised incomplete beta function I_x(a, b), for operands a, b and x.",
     in_double(definitions.betainc), FLOATS, 3,
     lambda dy, z, a, b, x: (
@@ -651,21 +662,21 @@ def _compare(name: str, doc: str, ufunc: Callable, dtypes: Sequence[DType], *law
 
 
 ORDERED = (bool_, *REAL)
-equal = _compare("equal", "x == y.", np.equal, DTYPES, "commutative")
-not_equal = _compare("not_equal", "x != y.", np.not_equal, DTYPES, "commutative")
-less = _compare("less", "x < y.", np.less, ORDERED)
-less_equal = _compare("less_equal", "x <= y.", np.less_equal, ORDERED)
-greater = _compare("greater", "x > y.", np.greater, ORDERED)
-greater_equal = _compare("greater_equal", "x >= y.", np.greater_equal, ORDERED)
+equal: Op = _compare("equal", "x == y.", np.equal, DTYPES, "commutative")
+not_equal: Op = _compare("not_equal", "x != y.", np.not_equal, DTYPES, "commutative")
+less: Op = _compare("less", "x < y.", np.less, ORDERED)
+less_equal: Op = _compare("less_equal", "x <= y.", np.less_equal, ORDERED)
+greater: Op = _compare("greater", "x > y.", np.greater, ORDERED)
+greater_equal: Op = _compare("greater_equal", "x >= y.", np.greater_equal, ORDERED)
 
 
 def _test(name: str, doc: str, ufunc: Callable) -> Op:
     return pointwise_op(name, doc, ufunc, INEXACT, 1, DISCRETE, result=bool_, tolerance=0)
 
 
-isnan = _test("isnan", "True where x is NaN (either part of a complex number).", np.isnan)
-isinf = _test("isinf", "True where x is infinite (either part of a complex number).", np.isinf)
-isfinite = _test("isfinite", "True where x is neither NaN nor infinite.", np.isfinite)
+isnan: Op = _test("isnan", "True where x is NaN (either part of a complex number).", np.isnan)
+isinf: Op = _test("isinf", "True where x is infinite (either part of a complex number).", np.isinf)
+isfinite: Op = _test("isfinite", "True where x is neither NaN nor infinite.", np.isfinite)
 
 
 def _logic(name: str, doc: str, ufunc: Callable, arity: int, *laws: str) -> Op:
@@ -673,12 +684,12 @@ def _logic(name: str, doc: str, ufunc: Callable, arity: int, *laws: str) -> Op:
                         tolerance=0)  # fmt: skip
 
 
-logical_not = _logic("logical_not", "Not x.", np.logical_not, 1, "involution")
-logical_and = _logic("logical_and", "x and y.", np.logical_and, 2, "commutative", "associative",
+logical_not: Op = _logic("logical_not", "Not x.", np.logical_not, 1, "involution")
+logical_and: Op = _logic("logical_and", "x and y.", np.logical_and, 2, "commutative", "associative",
                      "idempotent")  # fmt: skip
-logical_or = _logic("logical_or", "x or y.", np.logical_or, 2, "commutative", "associative",
+logical_or: Op = _logic("logical_or", "x or y.", np.logical_or, 2, "commutative", "associative",
                     "idempotent")  # fmt: skip
-logical_xor = _logic("logical_xor", "x or y but not both.", np.logical_xor, 2, "commutative",
+logical_xor: Op = _logic("logical_xor", "x or y but not both.", np.logical_xor, 2, "commutative",
                      "associative")  # fmt: skip
 
 
@@ -704,7 +715,7 @@ def _sample_select():
     yield Sample((np.arange(len(row)) % 2 == 0, row, row[::-1].copy()), differentiable=False)
 
 
-select = declare(
+select: Op = declare(
     Op(
         name="select",
         doc="x where the condition is true, y elsewhere.",
@@ -750,18 +761,20 @@ def _bits(name: str, doc: str, ufunc: Callable, arity: int, dtypes: Any, *laws: 
 
 
 BITS = (bool_, *INTEGERS)
-bitwise_not = _bits("bitwise_not", "Every bit of x turned.", np.bitwise_not, 1, BITS, "involution")
-bitwise_and = _bits("bitwise_and", "The bits set in both.", np.bitwise_and, 2, BITS, "commutative",
+bitwise_not: Op = _bits(
+    "bitwise_not", "Every bit of x turned.", np.bitwise_not, 1, BITS, "involution"
+)
+bitwise_and: Op = _bits("bitwise_and", "The bits set in both.", np.bitwise_and, 2, BITS, "commutative",
                     "associative", "idempotent")  # fmt: skip
-bitwise_or = _bits("bitwise_or", "The bits set in either.", np.bitwise_or, 2, BITS, "commutative",
+bitwise_or: Op = _bits("bitwise_or", "The bits set in either.", np.bitwise_or, 2, BITS, "commutative",
                    "associative", "idempotent")  # fmt: skip
-bitwise_xor = _bits("bitwise_xor", "The bits set in one only.", np.bitwise_xor, 2, BITS,
+bitwise_xor: Op = _bits("bitwise_xor", "The bits set in one only.", np.bitwise_xor, 2, BITS,
                     "commutative", "associative")  # fmt: skip
-left_shift = _bits("left_shift", "The bits of x moved up by y places.", _shift(np.left_shift), 2,
+left_shift: Op = _bits("left_shift", "The bits of x moved up by y places.", _shift(np.left_shift), 2,
                    INTEGERS)  # fmt: skip
-right_shift = _bits("right_shift", "The bits of x moved down by y places, keeping the sign.",
+right_shift: Op = _bits("right_shift", "The bits of x moved down by y places, keeping the sign.",
                     _shift(np.right_shift), 2, INTEGERS)  # fmt: skip
-population_count = _bits(
+population_count: Op = _bits(
     "population_count", "The number of bits set in x.",
     lambda x: np.bitwise_count(x.view(f"u{x.dtype.itemsize}")).astype(x.dtype), 1, INTEGERS,
 )  # fmt: skip
@@ -777,7 +790,7 @@ def _leading_zeros(x: np.ndarray) -> np.ndarray:
     return (width - np.bitwise_count(bits)).astype(x.dtype)
 
 
-leading_zeros = _bits("leading_zeros", "The number of zero bits above the highest set bit.",
+leading_zeros: Op = _bits("leading_zeros", "The number of zero bits above the highest set bit.",
                       _leading_zeros, 1, INTEGERS)  # fmt: skip
 
 # Complex parts ------------------------------------------------------------------------------------
@@ -806,11 +819,11 @@ def _part(name: str, doc: str, ufunc: Callable, gradient: Derivative) -> Op:
     return declare(op)
 
 
-real = _part("real", "The real part.", np.real,
+real: Op = _part("real", "The real part.", np.real,
              lambda dy, y, x: (complex_of(dy, full_like(dy, 0)),))  # fmt: skip
-imag = _part("imag", "The imaginary part.", np.imag,
+imag: Op = _part("imag", "The imaginary part.", np.imag,
              lambda dy, y, x: (complex_of(full_like(dy, 0), dy),))  # fmt: skip
-conj = pointwise_op("conj", "The complex conjugate.", np.conj, COMPLEX, 1,
+conj: Op = pointwise_op("conj", "The complex conjugate.", np.conj, COMPLEX, 1,
                     lambda dy, y, x: (conj(dy),), laws=("involution",), tolerance=0)  # fmt: skip
 
 
@@ -826,7 +839,7 @@ def _evaluate_complex(re: np.ndarray, im: np.ndarray) -> np.ndarray:
     return result
 
 
-complex_of = declare(
+complex_of: Op = declare(
     Op(
         name="complex",
         doc="The complex number of a real and an imaginary part.",
@@ -878,7 +891,7 @@ def _sample_cast():
             yield Sample((special(float64),), {"dtype": target}, differentiable=False)
 
 
-cast = declare(
+cast: Op = declare(
     Op(
         name="cast",
         doc="The same values in another element type; floats become integers toward zero and "
@@ -911,7 +924,7 @@ def _sample_bitcast():
                 yield Sample((values((2, 3), source),), {"dtype": target})
 
 
-bitcast = declare(
+bitcast: Op = declare(
     Op(
         name="bitcast",
         doc="The same bits read as another element type of the same width.",

@@ -1,9 +1,9 @@
 """Marks: copies of a node that stand apart from it.
 
-    alias(x, tag=...)          x under a name of its own: what a derivative is taken with respect to
-    stop_gradient(x)           x, through which no derivative flows
-    barrier(x)                 x, which no rewrite looks through: keeps a recomputation from merging
-                               with the first computation
+alias(x, tag=...)          x under a name of its own: what a derivative is taken with respect to
+stop_gradient(x)           x, through which no derivative flows
+barrier(x)                 x, which no rewrite looks through: keeps a recomputation from merging
+                           with the first computation
 """
 
 from collections.abc import Callable
@@ -39,14 +39,14 @@ def _identity(name: str, doc: str, gradient: Callable, differentiable: bool) -> 
     return declare(op)
 
 
-stop_gradient = _identity(
+stop_gradient: Op = _identity(
     "stop_gradient", "x, through which no derivative flows.", lambda dy, y, x: (None,), False
 )
-barrier = _identity(
+barrier: Op = _identity(
     "barrier", "x, which no rewrite looks through.", lambda dy, y, x: (barrier(dy),), True
 )
 
-alias = declare(
+alias: Op = declare(
     Op(
         name="alias",
         doc="x under a name of its own, equal to no other node.",

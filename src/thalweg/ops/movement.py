@@ -20,7 +20,7 @@ import numpy as np
 from thalweg.base.errors import ShapeError, explain
 from thalweg.base.table import Absent
 from thalweg.ir.attribute import Element, Integer, Sizes
-from thalweg.ir.dim import bounds, ceil_div, is_known_at_least, is_known_equal
+from thalweg.ir.dim import bounds, ceil_div, dim_max, is_known_at_least, is_known_equal
 from thalweg.ir.leaves import full, full_like
 from thalweg.ir.node import Node
 from thalweg.ir.op import Op, Refusal, Sample, declare
@@ -68,7 +68,7 @@ def _sample_reshape():
         yield Sample((values((0, 3), dtype),), {"shape": (5, 0)})
 
 
-reshape = declare(
+reshape: Op = declare(
     Op(
         name="reshape",
         doc="The same values in row-major order under another shape.",
@@ -114,7 +114,7 @@ def _sample_transpose():
         yield Sample((values((0, 3), dtype),), {"axes": (1, 0)})
 
 
-transpose = declare(
+transpose: Op = declare(
     Op(
         name="transpose",
         doc="The axes in another order: result axis i is axis axes[i].",
@@ -123,9 +123,7 @@ transpose = declare(
         arity=1,
         attributes={"axes": Sizes()},
         gradient=lambda dy, y, x, *, axes: (transpose(dy, axes=inverse_permutation(axes)),),
-        batch=lambda size, mapped, x, *, axes: transpose(
-            x, axes=(0, *(axis + 1 for axis in axes))
-        ),
+        batch=lambda size, mapped, x, *, axes: transpose(x, axes=(0, *(axis + 1 for axis in axes))),
         cost=lambda x, *, result, axes: 0,
         laws=frozenset({"linear"}),
         samples=_sample_transpose,
@@ -174,12 +172,8 @@ def _differentiate_slice(dy: Node, y: Node, x: Node, *, start, limit, stride):
     # Between the last element taken and the limit lie (size taken so far) elements to fill.
     high = []
     for low, size, step, taken in zip(start, x.shape, stride, dy.shape, strict=True):
-        spread = (taken - 1) * step + 1 if is_known_at_least(taken, 1) else taken * step
-        high.append(size - low - spread)
-    interior = tuple(
-        step - 1 if is_known_at_least(taken, 1) else 0
-        for step, taken in zip(stride, dy.shape, strict=True)
-    )
+        high.append(size - low - taken - _gaps(taken) * (step - 1))
+    interior = tuple(step - 1 for step in stride)
     return (pad(dy, full(0, dy.dtype), low=start, high=tuple(high), interior=interior),)
 
 
@@ -201,7 +195,7 @@ def _refuse_slice():
         yield Refusal((x,), {"start": (low,), "limit": (high,), "stride": (step,)}, "0 <= start")
 
 
-slice = declare(
+slice: Op = declare(
     Op(
         name="slice",
         doc="The elements from start up to limit, every stride-th, on each axis.",
@@ -223,15 +217,17 @@ slice = declare(
 
 
 def _padded_size(size: Size, low: Size, high: Size, interior: int) -> Size:
-    between = (size - 1) * interior if is_known_at_least(size, 1) else 0
-    return low + size + between + high
+    return low + size + _gaps(size) * interior + high
+
+
+def _gaps(size: Size) -> Size:
+    """The places between neighbours."""
+    return size - 1 if is_known_at_least(size, 1) else dim_max(size - 1, 0)
 
 
 def _infer_pad(x: TensorType, value: TensorType, *, low, high, interior) -> TensorType:
     if value is not tensor_type(x.dtype, ()):
-        raise ShapeError(
-            explain("pad", f"one {x.dtype} number to pad with", f"{value} for {x}")
-        )
+        raise ShapeError(explain("pad", f"one {x.dtype} number to pad with", f"{value} for {x}"))
     fits = len(low) == len(high) == len(interior) == x.rank and all(
         type(each) is int and each >= 0 for each in interior
     )
@@ -329,7 +325,7 @@ def _refuse_pad():
     yield Refusal((x, zero), good | {"low": (0, 0)}, "1 paddings")
 
 
-pad = declare(
+pad: Op = declare(
     Op(
         name="pad",
         doc="One value before, after and between the elements of each axis; negative crops.",
@@ -385,9 +381,7 @@ def _differentiate_concatenate(dy: Node, y: Node, *xs: Node, axis: int):
         limit = list(dy.shape)
         start[axis], limit[axis] = offset, offset + x.shape[axis]
         offset = limit[axis]
-        result.append(
-            slice(dy, start=tuple(start), limit=tuple(limit), stride=(1,) * x.type.rank)
-        )
+        result.append(slice(dy, start=tuple(start), limit=tuple(limit), stride=(1,) * x.type.rank))
     return result
 
 
@@ -410,7 +404,7 @@ def _refuse_concatenate():
     yield Refusal((one, one), {"axis": 2}, "an axis below 2")
 
 
-concatenate = declare(
+concatenate: Op = declare(
     Op(
         name="concatenate",
         doc="The operands one after another along an axis.",
@@ -443,7 +437,7 @@ def _sample_reverse():
         yield Sample((values((0, 2), dtype),), {"axes": (0,)})
 
 
-reverse = declare(
+reverse: Op = declare(
     Op(
         name="reverse",
         doc="The elements in opposite order along some axes.",
@@ -488,7 +482,7 @@ def _sample_iota():
     yield Sample((), {"dtype": float32, "shape": (2, 3, 2), "axis": 0})
 
 
-iota = declare(
+iota: Op = declare(
     Op(
         name="iota",
         doc="Positions 0, 1, 2, ... along one axis.",
@@ -508,7 +502,7 @@ iota = declare(
     )
 )
 
-size = declare(
+size: Op = declare(
     Op(
         name="size",
         doc="A size, named or not, as a number.",

@@ -89,7 +89,7 @@ def _with_batch_axis(window, strides, padding, input_dilation, window_dilation) 
 
 
 def _window_shape(name: str, x: TensorType, **attrs: Any) -> Shape:
-    check_options(name, x.rank, **attrs)
+    check_options(name, x, x.rank, **attrs)
     return check_sweeps(name, _sweeps(x, **attrs), x)
 
 
@@ -171,11 +171,11 @@ def _refuse_options(name: str, count: int, **more: Any):
     def refusal(message: str, **given: Any) -> Refusal:
         return Refusal((x,) * count, _given(2, **given) | more, message)
 
-    yield refusal("window of one size of at least 1 for each of 2 axes", window=(2,))
-    yield refusal("window of one size of at least 1", window=(0, 1))
-    yield refusal("strides of one size of at least 1", strides=(1, 0))
-    yield refusal("padding of one pair (low, high) for each of 2 axes", padding=(0, 1))
-    yield refusal("input_dilation of one size", input_dilation=(1, (1,)))
+    yield refusal("one for each axis that is swept: 2", window=(2,))
+    yield refusal("window to hold sizes of at least 1", window=(0, 1))
+    yield refusal("strides to hold sizes of at least 1", strides=(1, 0))
+    yield refusal("Write for instance padding=((0, 0), (0, 0))", padding=(0, 1))
+    yield refusal("input_dilation to hold sizes", input_dilation=(1, (1,)))
     yield refusal("padding 'same', a smaller window", window=(1, 9))
     yield refusal("reaches over 9 places, on axis 1", window=(1, 3), window_dilation=(1, 4))
 

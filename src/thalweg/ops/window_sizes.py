@@ -127,28 +127,31 @@ def paddings(sweeps: Sequence[Sweep]) -> Paddings:
     return tuple((sweep.low, sweep.high) for sweep in sweeps)
 
 
-def check_options(op: str, rank: int, **options: object) -> None:
-    """Refuse options that are not one size of at least 1 for each of `rank` axes.
+def check_options(op: str, x: TensorType, rank: int, **options: object) -> None:
+    """Refuse options that are not a size of at least 1 for each of `rank` axes of x.
 
-    The option `padding` is one pair (low, high) for each axis instead.
+    The option `padding` is a pair (low, high) of any sizes for each axis instead.
     """
     for name, given in options.items():
+        is_padding = name == "padding"
         each = given if isinstance(given, tuple) else ()
-        if name == "padding":
-            wanted = f"padding of one pair (low, high) for each of {rank} axes"
-            fits = all(
-                isinstance(pair, tuple)
-                and len(pair) == 2
-                and not any(isinstance(size, tuple) for size in pair)
-                for pair in each
+        fits = isinstance(given, tuple) and len(each) == rank
+        for entry in each:
+            sizes = entry if isinstance(entry, tuple) else (entry,)
+            fits &= isinstance(entry, tuple) == is_padding and len(sizes) == 1 + is_padding
+            fits &= not any(isinstance(size, tuple) for size in sizes)
+            fits = fits and (is_padding or is_known_at_least(entry, 1))
+        if not fits:
+            what = "pairs (low, high)" if is_padding else "sizes of at least 1"
+            example = ((0, 0) if is_padding else 1,) * rank
+            raise ShapeError(
+                explain(
+                    op,
+                    f"{name} to hold {what}, one for each axis that is swept: {rank}",
+                    f"{name}={given} for x {x}",
+                    f"Write for instance {name}={example}.",
+                )
             )
-        else:
-            wanted = f"{name} of one size of at least 1 for each of {rank} axes"
-            fits = not any(isinstance(size, tuple) for size in each) and all(
-                is_known_at_least(size, 1) for size in each
-            )
-        if not isinstance(given, tuple) or len(each) != rank or not fits:
-            raise ShapeError(explain(op, wanted, f"{name}={given}"))
 
 
 def check_sweeps(

@@ -12,14 +12,16 @@ its own pullback.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from thalweg.base.errors import GradientError, explain
+from thalweg.base.errors import GradientError, VerifyError, explain
 from thalweg.base.table import Absent
+from thalweg.ir.dim import is_known_equal
 from thalweg.ir.function import Function, build, inline
 from thalweg.ir.leaves import full_like, item, items
 from thalweg.ir.node import Node, made_by
 from thalweg.ir.walk import dependents, postorder
 from thalweg.ops.elementwise import add
 from thalweg.ops.mark import mark
+from thalweg.ops.movement import reshape
 
 
 def pullback(
@@ -69,10 +71,21 @@ def pullback(
         with made_by("gradient", node):
             found = _cotangents(node, dy, y, active)
         for arg, darg in zip(node.args, found, strict=True):
-            if darg is None or arg not in active:
-                continue
-            _accumulate(cotangents, arg, darg)
+            if darg is not None and arg in active:
+                _accumulate(cotangents, arg, _fitted(node, arg, darg))
     return [cotangents.get(x) for x in xs]
+
+
+def _fitted(node: Node, arg: Node, darg: Node) -> Node:
+    """A cotangent in its argument's very type: a named size may be written in two ways."""
+    if darg.type is arg.type:
+        return darg
+    if darg.dtype is arg.dtype and darg.type.rank == arg.type.rank:
+        if all(map(is_known_equal, darg.shape, arg.shape)):
+            return reshape(darg, shape=arg.shape)
+    raise VerifyError(
+        explain(f"gradient of {node.op.name}", f"a cotangent of type {arg.type}", str(darg.type))
+    )
 
 
 def _accumulate(cotangents: dict[Node, Node], node: Node, dy: Node) -> None:
