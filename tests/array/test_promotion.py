@@ -36,7 +36,7 @@ def pair_name(pair) -> str:
     return f"{pair[0]}-{pair[1]}"
 
 
-# The tables of the standard, section "Type promotion rules": the same kind, and signed with unsigned.
+# The tables of the standard, section "Type promotion rules".
 STANDARD = """
           int8  int16 int32 int64 uint8 uint16 uint32 uint64
     int8  int8  int16 int32 int64 int16 int32  int64  -

@@ -16,7 +16,6 @@ import numpy as np
 from thalweg.array.data_types import astype
 from thalweg.array.manipulation import diagonal
 from thalweg.array.operands import (
-    broadcast_shapes,
     broadcast_to,
     cast_array,
     check_device,
@@ -38,7 +37,7 @@ from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, Sh
 from thalweg.engine.context import current_trace
 from thalweg.engine.tensor import Tensor, from_buffer, node_of, wrap
 from thalweg.engine.variable import Variable
-from thalweg.ir.dim import Dim, ceil_div, dim_max, is_known_at_least
+from thalweg.ir.dim import Dim, ceil_div, dim_max, is_known_at_least, is_known_equal
 from thalweg.ir.leaves import full as constant_of
 from thalweg.ir.leaves import full_like as constant_like
 from thalweg.ir.node import Node
@@ -157,7 +156,7 @@ def _adopt(
     name: str, array: Any, dtype: DType | None, copy: bool | None, is_foreign: bool = False
 ) -> Tensor:
     """The tensor of an array, shared or copied; foreign memory may be writeable by its producer."""
-    found = native(array)
+    found = native(array, name)
     if dtype is not None:
         found = cast_array(name, found, dtype)
     is_same = found is array
@@ -176,7 +175,7 @@ def _needs_copy(name: str, received: str) -> ArgumentError:
     return ArgumentError(
         explain(
             name,
-            "with copy=False, a contiguous array of the wanted element type",
+            "a contiguous array of the wanted element type for copy=False",
             received,
             "Leave out copy=False.",
         )
@@ -245,7 +244,11 @@ def _filled(name: str, shape: Any, value: Any, dtype: Any, device: Any) -> Tenso
         return wrap(number(name, value, target, sizes))
     node = node_of(astype(value, target))
     wanted = tensor_type(target, sizes)
-    if broadcast_shapes(name, [node.type, wanted]) != sizes:
+    offset = len(sizes) - node.type.rank
+    if offset < 0 or not all(
+        size == 1 or is_known_equal(size, sizes[axis + offset])
+        for axis, size in enumerate(node.shape)
+    ):
         raise ShapeError(explain(name, f"a value that broadcasts to {wanted}", str(node.type)))
     return wrap(broadcast_to(node, sizes))
 
@@ -286,9 +289,16 @@ def arange(
     target = (DEFAULT_INT if is_exact else DEFAULT_FLOAT) if dtype is None else as_dtype(dtype)
     if target is bool_:
         raise DTypeError(explain("arange", "a type of numbers", str(target)))
-    above = 2**64 if target is uint64 else 2**63
-    if is_exact and all(isinstance(each, Dim) or -(2**63) <= each <= above for each in given):
-        return wrap(_count_up(first, limit, stride, target))
+    if is_exact:
+        count = _count(first, limit, stride)
+        ends = [] if isinstance(first, Dim) else [first]
+        if ends and isinstance(count, int) and count:
+            ends.append(first + (count - 1) * stride)
+        if target.is_integer:
+            for end in ends if count != 0 else []:
+                number("arange", end, target)
+        if target.is_integer or all(-(2**63) <= end < 2**63 for end in ends):
+            return wrap(_count_up(first, count, stride, target))
     if any(isinstance(each, Dim) for each in given):
         raise ArgumentTypeError(
             explain("arange", "integers beside named sizes", ", ".join(map(str, given)))
@@ -296,14 +306,16 @@ def arange(
     return from_array(cast_array("arange", _count_up_in_double(first, limit, stride), target))
 
 
-def _count_up(start: Size, stop: Size, step: int, dtype: DType) -> Node:
-    """Integers by iota. Arithmetic wraps around, so values that fit come out exact."""
+def _count(start: Size, stop: Size, step: int) -> Size:
+    """How many integers there are from start, by step, before stop."""
     count = ceil_div(stop - start, step) if step > 0 else ceil_div(start - stop, -step)
-    if not is_known_at_least(count, 0):
-        count = 0 if isinstance(count, int) else dim_max(count, 0)
-    if isinstance(count, int) and isinstance(start, int) and count:
-        for end in (start, start + (count - 1) * step):
-            number("arange", end, dtype)
+    if is_known_at_least(count, 0):
+        return count
+    return 0 if isinstance(count, int) else dim_max(count, 0)
+
+
+def _count_up(start: Size, count: Size, step: int, dtype: DType) -> Node:
+    """Integers by iota. Arithmetic wraps around, so values that fit come out exact."""
     is_plain = isinstance(start, int) and start == 0 and step == 1
     wide = dtype if dtype is uint64 or (is_plain and dtype.is_integer) else int64
     node = movement.iota(dtype=wide, shape=_shape("arange", count), axis=0)
@@ -407,7 +419,8 @@ def _between_tensors(
     share = _between(0.0, 1.0, count, endpoint)
     ends = [end if is_weak(end) else to_tensor(end, "linspace") for end in (start, stop)]
     if any(isinstance(end, Tensor) and end.ndim for end in ends):
-        raise ShapeError(explain("linspace", "scalars as start and stop", f"{start!r}, {stop!r}"))
+        received = " and ".join(str(getattr(end, "shape", end)) for end in ends)
+        raise ShapeError(explain("linspace", "scalars as start and stop", f"shapes {received}"))
     found = result_dtype("linspace", [DEFAULT_FLOAT if _is_whole(end) else end for end in ends])
     weights = [from_array(cast_array("linspace", each, found)) for each in (1 - share, share)]
 

@@ -21,6 +21,7 @@ from thalweg.array.operands import (
     result_dtype,
     same_shape,
     to_dtype,
+    to_operand,
     to_tensor,
 )
 from thalweg.base.errors import DTypeError, explain
@@ -384,7 +385,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
 
 
 def _bound(bound: Any, dtype: DType) -> Node:
-    bound = bound if is_number(bound) else to_tensor(bound, "clip")
+    bound = to_operand(bound, "clip")
     if result_dtype("clip", [dtype, bound]) is not dtype:
         received = f"{bound!r}" if is_number(bound) else f"a bound of {bound.dtype}"
         raise DTypeError(

@@ -57,7 +57,7 @@ from thalweg.base.errors import (
 )
 from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.engine.variable import Variable
-from thalweg.ir.dim import Dim, UndecidedError, is_known_at_least, is_known_equal
+from thalweg.ir.dim import Dim, UndecidedError, dim_max, is_known_at_least, is_known_equal
 from thalweg.ir.leaves import full, full_like
 from thalweg.ir.node import Node
 from thalweg.ir.types import Shape, Size, TensorType, bool_, int32, int64, shape_text
@@ -584,23 +584,12 @@ def _replaced(x: Node, cut: Cut, content: Node) -> Node:
 
 def _spread(content: Node, cut: Cut, shape: Shape) -> Node:
     """Elements of a cut at their places, and 0 or False between and around them."""
+    high = []
+    for extent, low, size, step in zip(shape, cut.start, content.shape, cut.stride, strict=True):
+        high.append(extent - low - size - dim_max(size - 1, 0) * (step - 1))
+    interior = tuple(step - 1 for step in cut.stride)
     zero = full(0, content.dtype)
-    # Each element is followed by step - 1 zeros; those past the end are cropped afterwards.
-    apart: list[Size] = []
-    behind: list[int] = []
-    spaced: list[Size] = []
-    for size, step in zip(content.shape, cut.stride, strict=True):
-        apart += [size] if step == 1 else [size, 1]
-        behind += [0] if step == 1 else [0, step - 1]
-        spaced.append(size * step)
-    none = (0,) * len(apart)
-    content = reshape(content, shape=tuple(apart))
-    content = pad(content, zero, low=none, high=tuple(behind), interior=none)
-    content = reshape(content, shape=tuple(spaced))
-    high = [
-        size - start - length for size, start, length in zip(shape, cut.start, spaced, strict=True)
-    ]
-    return pad(content, zero, low=tuple(cut.start), high=tuple(high), interior=(0,) * len(shape))
+    return pad(content, zero, low=tuple(cut.start), high=tuple(high), interior=interior)
 
 
 def _write_masked(x: Node, key: Any, update: Node, mode: str) -> Node | None:

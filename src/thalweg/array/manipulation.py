@@ -8,6 +8,7 @@ Element types stay, and where several arrays are joined they promote. Sizes may 
 cannot be decided without their values is refused, never guessed.
 """
 
+import builtins
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -146,8 +147,11 @@ def values_now(name: str, x: Any, instead: str) -> np.ndarray:
 def converted(name: str, value: Any, dtype: DType) -> Node:
     """The node of a value in an element type that is given; refused where its kind would be lost.
 
-    A float fits a narrower float but no integer; a Python number must fit in range.
+    A float fits a narrower float but no integer; a Python number must fit in range. 0 and 1 are
+    booleans too.
     """
+    if dtype is bool_ and type(value) is int and value in (0, 1):
+        value = bool(value)
     if not is_weak(value):
         value = to_tensor(value, name)
     kind = WEAK_OF_KIND[value.dtype.kind] if isinstance(value, Tensor) else type(value)
@@ -663,8 +667,8 @@ def diagonal(x: Any, /, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> T
         return wrap(transposed(found, (*range(1, rank - 1), 0)))
     # In row-major order the elements of a diagonal are one row and one column apart.
     line = ops.reshape(node, shape=(*outer, rows * columns))
-    start = below * columns + above
-    limit = start + (length - 1) * (columns + 1) + 1 if length else start
+    start = below * columns + above if length else 0
+    limit = start + (length - 1) * (columns + 1) + 1 if length else 0
     return wrap(cut(line, rank - 2, start, limit, columns + 1))
 
 
@@ -840,26 +844,21 @@ def _pairs(type: TensorType, what: str, given: Any) -> list[list[Any]]:
     """One, a pair, a pair for each axis: as a pair for each axis."""
     if isinstance(given, (Tensor, Variable, np.ndarray)):
         given = values_now("pad", given, "Pass them as Python numbers.").tolist()
-    table = np.empty((), object)
-    if _is_list(given):
-        rows = [list(each) if _is_list(each) else each for each in given]
-        lengths = {len(each) if isinstance(each, list) else None for each in rows}
-        if len(lengths) == 1:
-            (length,) = lengths
-            table = np.empty((len(rows),) if length is None else (len(rows), length), object)
-            table[...] = rows
-    else:
-        table[()] = given
-    try:
-        return np.broadcast_to(table, (type.rank, 2)).tolist()
-    except ValueError:
+    rows = [list(each) if _is_list(each) else each for each in _listed(given)]
+    if not any(isinstance(row, list) for row in rows):
+        rows = [rows]
+    if len(rows) == 1:
+        rows = rows * type.rank
+    fits = all(isinstance(row, list) and len(row) in (1, 2) for row in rows)
+    if len(rows) != type.rank or not fits:
         raise ShapeError(
             explain(
                 "pad",
                 f"{what}: one, a pair, or a pair for each of the {type.rank} axes",
                 f"{given!r} for {type}",
             )
-        ) from None
+        )
+    return [row * 2 if len(row) == 1 else row for row in rows]
 
 
 def _padded_constant(node: Node, widths: Sequence[tuple[Size, Size]], constants: Any) -> Node:
@@ -957,42 +956,55 @@ def slice_bounds(
     With `mirror` the slice runs backward, and the places are those of the mirrored axis. Raises
     UndecidedError for a bound that may be negative or not.
     """
-    low, high = _end(name, size, start, mirror, 0), _end(name, size, stop, mirror, size)
-    if not isinstance(low, Dim) and not isinstance(high, Dim):
+    if mirror:
+        # Place p is place size - 1 - p of the mirrored axis, counted from the other end.
+        start = None if start is None else -1 - start
+        stop = None if stop is None else -1 - stop
+    if not isinstance(size, Dim) and not isinstance(start, Dim) and not isinstance(stop, Dim):
+        low, high, _ = builtins.slice(start, stop).indices(size)
         return low, max(low, high)
-    limit = dim_max(low, high)
-    if is_known_at_least(limit - low, 0) and is_known_at_least(size - limit, 0):
-        return low, limit
-    raise UndecidedError(
-        explain(
-            name,
-            "bounds whose order is known",
-            f"from {low} to {high} on an axis of {size}",
-            "Give the named sizes numbers.",
-        )
-    )
+    return _named_bounds(name, size, 0 if start is None else start, stop)
 
 
-def _end(name: str, size: Size, bound: Size | None, mirror: bool, default: Size) -> Size:
-    if bound is None:
-        return default
-    if not isinstance(size, Dim) and not isinstance(bound, Dim):
-        if mirror:
-            return max(size - 1 - bound, 0) if bound >= 0 else min(-1 - bound, size)
-        return min(bound, size) if bound >= 0 else max(size + bound, 0)
-    if is_known_at_least(bound, 0):
-        from_end = False
-    elif is_known_at_least(-1 - bound, 0):
-        from_end = True
+def _named_bounds(name: str, size: Size, start: Size, stop: Size | None) -> tuple[Size, Size]:
+    """`slice_bounds` where a size is named; equal lengths are written alike where that is known."""
+    end = None if stop is None or _is_from_end(name, size, stop) else stop
+    left_over = 0 if stop is None else -stop
+    if not _is_from_end(name, size, start):
+        there = dim_max(size - start, 0)
+        low = size - there
+        if end is None:
+            length = dim_max(size - start - left_over, 0)
+        else:
+            length = dim_min(there, dim_max(end - start, 0))
     else:
+        low = size - dim_min(-start, size)
+        if end is None:
+            length = dim_min(dim_max(size - left_over, 0), dim_max(-start - left_over, 0))
+        else:
+            length = dim_max(dim_min(end, size) - low, 0)
+    if not is_known_at_least(size - low - length, 0):
         raise UndecidedError(
             explain(
                 name,
-                "bounds of which it is known whether they count from the end",
-                f"{bound}, which may be negative or not, on an axis of {size}",
-                "Give the named sizes numbers, or write the bound so that it is never negative.",
+                "bounds whose order is known",
+                f"{start}:{'' if stop is None else stop} on an axis of {size}",
+                "Give the named sizes numbers.",
             )
         )
-    if mirror:
-        return dim_min(-1 - bound, size) if from_end else dim_max(size - 1 - bound, 0)
-    return dim_max(size + bound, 0) if from_end else dim_min(bound, size)
+    return low, low + length
+
+
+def _is_from_end(name: str, size: Size, bound: Size) -> bool:
+    if is_known_at_least(bound, 0):
+        return False
+    if is_known_at_least(-1 - bound, 0):
+        return True
+    raise UndecidedError(
+        explain(
+            name,
+            "bounds of which it is known whether they count from the end",
+            f"{bound}, which may be negative or not, on an axis of {size}",
+            "Give the named sizes numbers, or write the bound so that it is never negative.",
+        )
+    )

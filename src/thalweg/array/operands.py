@@ -59,7 +59,7 @@ def to_tensor(value: Any, name: str = "asarray") -> Tensor:
     if isinstance(value, Variable):
         return value.value
     if isinstance(value, (np.ndarray, np.generic)):
-        return from_array(unchanging(native(value)))
+        return from_array(unchanging(native(value, name)))
     if isinstance(value, (*Number, list, tuple)):
         return from_lists(value, name)
     if isinstance(value, range):
@@ -108,9 +108,18 @@ def _has_buffer(value: Any) -> bool:
     return True
 
 
-def native(array: Any) -> np.ndarray:
+def native(array: Any, name: str = "asarray") -> np.ndarray:
     """A NumPy array or scalar in one of our element types and in this machine's byte order."""
     array = np.asarray(array)
+    if array.dtype.kind in "OSUMm":
+        raise DTypeError(
+            explain(
+                name,
+                "an array of numbers",
+                f"an array of {array.dtype}, {array!r:.60}",
+                "Objects come from rows of unequal length; strings must become numbers first.",
+            )
+        )
     return array.astype(dtype_of(array).numpy, copy=False)
 
 
@@ -156,7 +165,7 @@ def from_lists(value: Any, name: str, dtype: DType | None = None) -> Tensor:
     if dtype is None:
         dtype = result_dtype(name, [_leaf(each, name) for each in _leaves(value)])
     if all(issubclass(kind, (np.generic, np.ndarray)) for kind in kinds):
-        return from_array(cast_array(name, native(_rectangle(value, name)), dtype))
+        return from_array(cast_array(name, native(_rectangle(value, name), name), dtype))
     return wrap(_stack(value, name, dtype))
 
 
@@ -395,24 +404,24 @@ def broadcast_shapes(name: str, types: Sequence[TensorType]) -> Shape:
                         name,
                         "shapes that broadcast: from the last axis backward, equal sizes or 1",
                         " and ".join(map(str, types)),
-                        _broadcast_advice(types, own, size),
+                        _broadcast_advice(name, types, own, size),
                     )
                 )
         result.append(size)
     return tuple(result)
 
 
-def _broadcast_advice(types: Sequence[TensorType], own: Any, size: Any) -> str:
+def _broadcast_advice(name: str, types: Sequence[TensorType], own: Any, size: Any) -> str:
     if isinstance(own, Dim) or isinstance(size, Dim):
         return f"Sizes {size} and {own} are not known to be equal; give them one name."
     matrices = [type for type in types if type.rank == 2]
     if len(matrices) == 2 and matrices[0].shape == matrices[1].shape[::-1]:
-        return "Did you mean x and matrix_transpose(y)?"
+        return f"Did you mean {name}(x, matrix_transpose(y))?"
     vectors = [type for type in types if type.rank == 1]
     if len(vectors) == 1 and any(
         type.rank > 1 and type.shape[0] == vectors[0].shape[0] for type in types
     ):
-        return "Did you mean expand_dims(x, -1) for the operand with one axis?"
+        return f"Did you mean {name}(x, expand_dims(y, -1))?"
     return ""
 
 

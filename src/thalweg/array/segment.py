@@ -18,9 +18,9 @@ from typing import Any
 
 from thalweg.array.manipulation import operand, values_now
 from thalweg.array.operands import shape_of
-from thalweg.base.errors import ArgumentError, DTypeError, ShapeError, explain
+from thalweg.base.errors import DTypeError, ShapeError, explain
 from thalweg.engine.tensor import Tensor, wrap
-from thalweg.ir.dim import Dim, is_known_equal
+from thalweg.ir.dim import is_known_equal
 from thalweg.ir.leaves import full, full_like
 from thalweg.ir.node import Node
 from thalweg.ir.types import (

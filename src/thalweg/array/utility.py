@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from thalweg.array.manipulation import cut, expand, slice_bounds
-from thalweg.array.operands import axes_of, axis_of, same_dtype
+from thalweg.array.operands import axes_of, axis_of, same_dtype, same_shape
 from thalweg.array.operands import broadcast_to as stretch
 from thalweg.array.searching import truth
 from thalweg.base.errors import ArgumentError, explain
@@ -68,7 +68,7 @@ def diff(
         size = node.shape[axis]
         later = cut(node, axis, *slice_bounds("diff", size, 1, None))
         earlier = cut(node, axis, *slice_bounds("diff", size, None, -1))
-        node = minus(later, earlier)
+        node = minus(*same_shape("diff", [later, earlier]))
     return wrap(node)
 
 

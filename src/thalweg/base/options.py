@@ -10,7 +10,8 @@ class Options:
     """`seed` of the default generator; `show` stages to print; `dump` folder; `check` level 0 to 2.
 
     `exact_only` keeps rewriting to rules that hold bit for bit; `provenance` records the user's
-    line for each new node (about a third of a microsecond each).
+    line for each new node (about a third of a microsecond each). `stop_at_nonfinite` makes the
+    interpreter stop at the first NaN or infinity that an operation makes.
     """
 
     seed: int | None = None
@@ -19,6 +20,7 @@ class Options:
     check: int = 0
     exact_only: bool = True
     provenance: bool = True
+    stop_at_nonfinite: bool = False
 
     def changed(self, **fields: Any) -> "Options":
         """A copy with some fields changed."""

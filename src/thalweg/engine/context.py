@@ -37,7 +37,7 @@ class Trace:
 
     def parameter(self, name: str, type: TensorType) -> Node:
         """A new parameter of the function."""
-        node = fresh(name, type, self)
+        node = fresh(name, type)
         self.parameters.append(node)
         return node
 
@@ -54,7 +54,7 @@ class Trace:
             return found[1]
         if node.op is constant:
             return node
-        inner = fresh(f"outer_{len(self.captured)}", node.type, self)
+        inner = fresh(f"outer_{len(self.captured)}", node.type)
         self.captured[node] = (tensor, inner)
         return inner
 
@@ -62,7 +62,7 @@ class Trace:
         """The node that stands for a variable's present value in this trace."""
         node = self.current.get(variable)
         if node is None:
-            node = fresh(variable.name, variable._type, self)
+            node = fresh(variable.name, variable._type)
             self.variables[variable] = self.current[variable] = node
         return node
 

@@ -39,7 +39,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of attribute and its default; `normalise` is called with anything but the default."""
+    """One kind of attribute, and its default: what `normalise` is not asked about."""
 
     default: Any = REQUIRED
 

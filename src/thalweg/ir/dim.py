@@ -398,8 +398,13 @@ def _least(size: int | Dim, depth: int, closed: frozenset[Atom]) -> float:
     """
     terms = _terms(size)
     atoms = {atom for monomial, _ in terms for atom in monomial if atom.op != "name"}
-    # Cases that must all hold come before a choice of one: the choice may differ from case to case.
-    for atom in sorted(atoms - closed, key=lambda each: (_is_chosen(terms, each), each)):
+
+    # An atom comes before those that stand in it, which may cancel then, and cases that must all
+    # hold come before a choice of one, which may differ from case to case.
+    def order(atom: Atom) -> tuple:
+        return any(atom in other for other in atoms - {atom}), _is_chosen(terms, atom), atom
+
+    for atom in sorted(atoms - closed, key=order):
         if not depth:
             break
         closed = closed | {atom}

@@ -57,9 +57,9 @@ class Function:
         return f"<Function {self.name}({types}) -> ({results})>"
 
 
-def fresh(name: str, type: TensorType, owner: Any = None) -> Node:
+def fresh(name: str, type: TensorType) -> Node:
     """A parameter that is equal to no other, for use while a function is being built."""
-    return parameter(name=Tag(name, owner), type=type)
+    return parameter(name=Tag(name), type=type)
 
 
 def build(

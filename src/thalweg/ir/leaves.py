@@ -32,7 +32,11 @@ _serial = itertools.count()
 
 
 class Tag:
-    """A name that is equal to no other: it keeps parameters of different traces apart."""
+    """A name that is equal to no other: it keeps parameters of different traces apart.
+
+    `owner` is the value that a parameter stands for. It must not lead back to the parameter: the
+    interning table holds the tag for as long as the node lives.
+    """
 
     __slots__ = ("__weakref__", "name", "owner", "serial")
 
@@ -70,7 +74,9 @@ parameter: Op = declare(
 def _infer_constant(*, value: Literal, shape: Shape) -> TensorType:
     if value.shape and value.shape != shape:
         received = f"{shape_text(value.shape)} for {shape_text(shape)}"
-        raise ShapeError(explain("constant", "a scalar literal, or one of the same shape", received))
+        raise ShapeError(
+            explain("constant", "a scalar literal, or one of the same shape", received)
+        )
     return tensor_type(value.dtype, shape)
 
 
@@ -103,6 +109,7 @@ constant: Op = declare(
         family="leaf",
     )
 )
+
 
 def _infer_item(types: Any, *, index: int) -> TensorType:
     if not isinstance(types, tuple):
@@ -152,11 +159,13 @@ hole: Op = declare(
 def full(value: Any, dtype: DType, shape: Shape = ()) -> Node:
     """A constant of one number everywhere."""
     if value.__class__ in _PLAIN:
-        return make(constant, (), (_number(value, str(value)[0] == "-", dtype), shape))
+        number = _number(value, str(value)[0] == "-", dtype)
+        return make(constant, (), (number, _SHAPE.normalise(shape)))
     return constant(value=Literal.from_numpy(value, dtype), shape=shape)
 
 
 _PLAIN = (float, int, bool)
+_SHAPE = Sizes()
 
 
 @functools.lru_cache(maxsize=4096, typed=True)

@@ -104,6 +104,9 @@ def _infer_sum(x: TensorType, *, axes: tuple[int, ...]) -> TensorType:
 
 
 def _evaluate_sum(x: np.ndarray, *, axes: tuple[int, ...]) -> np.ndarray:
+    # Over no axes nothing is added, so -0.0 stays what it is.
+    if not axes:
+        return x
     # 16-bit floats accumulate in float32, as every backend does, and round once.
     wide = float32.numpy if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x.dtype
     return np.sum(x, axis=axes, dtype=wide).astype(x.dtype)

@@ -30,7 +30,7 @@ from thalweg.ir.function import Function, build, fit_sizes, inline, with_sizes
 from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.node import Node
 from thalweg.ir.op import Op, Refusal, Sample, declare
-from thalweg.ir.types import Size, TensorType, bool_, float64, int32, tensor_type
+from thalweg.ir.types import Size, TensorType, as_dtype, bool_, float64, int32, tensor_type
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.elementwise import add, cast, equal, front, less, multiply, select, sin
 from thalweg.ops.mark import barrier
@@ -493,10 +493,19 @@ def _infer_scan(
     return (*carry, *stacked)
 
 
+def _type_of(array: np.ndarray) -> TensorType:
+    return tensor_type(as_dtype(array.dtype), array.shape)
+
+
 def _evaluate_scan(*args, body, constants, carries, length, reverse, run):
     fixed = list(args[:constants])
     carry = list(args[constants : constants + carries])
     xs = args[constants + carries :]
+    if not length:
+        types = [_type_of(each) for each in (*fixed, *carry)]
+        types += [_type_of(x).with_shape(x.shape[1:]) for x in xs]
+        ys = check_call("scan", body, types)[carries:]
+        return (*carry, *(np.zeros((0, *run.sizes_of(y.shape)), y.dtype.numpy) for y in ys))
     steps = range(length - 1, -1, -1) if reverse else range(length)
     outputs: list[list] = [[] for _ in body.results[carries:]]
     for step in steps:
@@ -505,11 +514,10 @@ def _evaluate_scan(*args, body, constants, carries, length, reverse, run):
         for column, value in zip(outputs, results[carries:], strict=True):
             column.append(value)
     stacked = []
-    for column, y in zip(outputs, body.results[carries:], strict=True):
+    for column in outputs:
         if reverse:
             column.reverse()
-        empty = np.zeros((0, *run.sizes_of(y.shape)), y.dtype.numpy)
-        stacked.append(np.stack(column) if column else empty)
+        stacked.append(np.stack(column))
     return (*carry, *stacked)
 
 

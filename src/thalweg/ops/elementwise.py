@@ -861,10 +861,10 @@ complex_of: Op = declare(
 
 
 def _evaluate_cast(x: np.ndarray, *, dtype: DType) -> np.ndarray:
-    if x.dtype.kind == "c" and not dtype.is_complex:
-        x = x.real
     if dtype.kind == "bool":
         return x != 0
+    if x.dtype.kind == "c" and not dtype.is_complex:
+        x = x.real
     if dtype.is_integer and x.dtype.kind not in "iub":
         # NaN is 0 and the rest saturates: the same on every machine.
         info = np.iinfo(dtype.numpy)
@@ -886,6 +886,7 @@ def _sample_cast():
         for target in DTYPES:
             low = 0.0 if target.kind == "uint" else -3.0
             yield Sample((values((2, 3), source, low, 3.0),), {"dtype": target})
+    yield Sample((np.array([0, 1j, 2, -0.0j], np.complex64),), {"dtype": bool_})
     for target in DTYPES:
         if not target.is_complex:
             yield Sample((special(float64),), {"dtype": target}, differentiable=False)
@@ -895,7 +896,8 @@ cast: Op = declare(
     Op(
         name="cast",
         doc="The same values in another element type; floats become integers toward zero and "
-        "saturate, NaN becomes 0, a complex number drops its imaginary part.",
+        "saturate, NaN becomes 0, a complex number drops its imaginary part; a boolean is true "
+        "for whatever is not 0.",
         infer=lambda x, *, dtype: x.with_dtype(dtype),
         evaluate=_evaluate_cast,
         arity=1,

@@ -52,7 +52,9 @@ def keeps_values(source: DType, target: DType) -> bool:
     if source is target or source.kind == "bool":
         return True
     if source.is_integer and target.is_integer:
-        return promote(source, target) is target
+        if source.kind == target.kind:
+            return source.bits <= target.bits
+        return source.kind == "uint" and source.bits < target.bits
     if source.is_integer:
         digits = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
         return source.bits - (source.kind == "int") <= digits.get(target.real.name, 0)
@@ -69,26 +71,29 @@ def measure(nodes: Sequence[Node]) -> tuple[int, int]:
 rules = Rules("algebra", "exact", measure)
 
 
-@rules.equation((X,), ("i32[2,3]",), (C,))
+@rules.equation((X,), ("i32[2,3]",), ("bf16[3]",))
 def multiply_one(x):
     yield multiply(x, full_like(x, 1))
-    yield x
+    # (a + bi)(1 + 0i) multiplies by zero, which turns infinities into NaN.
+    if not x.dtype.is_complex:
+        yield x
 
 
 @rules.equation((X,), ("i32[3]",))
 def multiply_minus_one(x):
     yield multiply(x, full_like(x, -1))
-    # The commuted constant matches as well; a negation is one cheap operation for another.
-    yield negative(x)
+    if not x.dtype.is_complex:
+        yield negative(x)
 
 
 @rules.equation((X,), ("f16[3]",))
 def divide_one(x):
     yield divide(x, full_like(x, 1))
-    yield x
+    if not x.dtype.is_complex:
+        yield x
 
 
-@rules.equation((X,), ("u8[3]",))
+@rules.equation((X,), ("u8[3]",), (C,))
 def subtract_zero(x):
     yield subtract(x, full_like(x, 0))
     # x - (+0.0) keeps -0.0; x - (-0.0) does not, and the pattern matches +0.0 alone.
@@ -98,7 +103,9 @@ def subtract_zero(x):
 @rules.equation((X,))
 def add_minus_zero(x):
     yield add(x, full_like(x, -0.0))
-    yield x
+    # The imaginary part of the constant is +0.0.
+    if x.dtype.is_float:
+        yield x
 
 
 @rules.equation(("i64[2,3]",), ("u8[3]",))
@@ -150,13 +157,17 @@ def multiply_negatives(x, y):
 @rules.equation((X, X))
 def divide_negatives(x, y):
     yield divide(negative(x), negative(y))
-    yield divide(x, y)
+    # The sign of a zero part of a complex quotient comes of sums of products.
+    if not x.dtype.is_complex:
+        yield divide(x, y)
 
 
 @rules.equation((X,))
 def magnitude_of_negative(x):
     yield abs(negative(x))
-    yield abs(x)
+    # An unsigned number wraps around to another one.
+    if x.dtype.kind != "uint":
+        yield abs(x)
 
 
 @rules.equation((X,))
@@ -349,10 +360,13 @@ def cast_to_same(x, *, dtype):
     (("bf16[3]",), {"inner": "float32", "outer": "float64"}),
     (("u8[3]",), {"inner": "int32", "outer": "float32"}),
     (("bool[3]",), {"inner": "int8", "outer": "float32"}),
+    (("u8[3]",), {"inner": "float32", "outer": "int16"}),
 )
 def cast_twice(x, *, inner, outer):
     yield cast(cast(x, dtype=inner), dtype=outer)
-    if keeps_values(x.dtype, inner):
+    # From float to integer a number out of range saturates, from integer to integer it wraps.
+    is_detour = x.dtype.is_integer and inner.is_inexact and outer.is_integer
+    if keeps_values(x.dtype, inner) and (not is_detour or keeps_values(x.dtype, outer)):
         yield cast(x, dtype=outer)
 
 

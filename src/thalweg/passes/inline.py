@@ -8,9 +8,9 @@ carry, as a loop and the loop that keeps its history for the derivative do, beco
 from collections.abc import Sequence
 from typing import Any
 
-from thalweg.ir.function import Function, inline
+from thalweg.ir.function import Function, change_all, inline, with_functions
 from thalweg.ir.leaves import item, splat
-from thalweg.ir.node import Node, made_by, make
+from thalweg.ir.node import Node, remake
 from thalweg.ir.walk import postorder
 from thalweg.ops.control import call, checkpoint, custom_call, scan, switch
 
@@ -47,21 +47,18 @@ class _Inliner:
                 taken = min(max(splat(args[0]), 0), len(branches) - 1)
                 new[node] = inline(self.function(branches[taken]), args[1:])
             else:
-                attrs = tuple([self._attribute(value) for value in node.attrs])
-                with made_by("", node):
-                    new[node] = make(node.op, args, attrs)
+                holds = node.op.higher_order
+                attrs = with_functions(node.attrs, self.function) if holds else node.attrs
+                new[node] = remake(node, args, attrs)
         return [new[root] for root in roots]
-
-    def _attribute(self, value: Any) -> Any:
-        if isinstance(value, Function):
-            return self.function(value)
-        if isinstance(value, tuple) and value and isinstance(value[0], Function):
-            return tuple([self.function(each) for each in value])
-        return value
 
 
 def merge_scans(function: Function) -> Function:
     """The Function with scans that differ only in what they stack joined into one."""
+    return change_all(function, _merge_scans)
+
+
+def _merge_scans(function: Function) -> Function:
     order = postorder(function.results)
     groups: dict[Any, list[Node]] = {}
     for node in order:
@@ -89,8 +86,7 @@ def merge_scans(function: Function) -> Function:
 
 
 def _rebuilt(node: Node, new: dict[Node, Node]) -> Node:
-    args = tuple([new[arg] for arg in node.args])
-    return node if args == node.args else make(node.op, args, node.attrs)
+    return remake(node, tuple([new[arg] for arg in node.args]), node.attrs)
 
 
 def _join(nodes: Sequence[Node]) -> dict[Node, tuple[Node, list[int]]]:
@@ -105,5 +101,6 @@ def _join(nodes: Sequence[Node]) -> dict[Node, tuple[Node, list[int]]]:
                 results.append(y)
             own.append(carries + results[carries:].index(y))
         columns.append(own)
-    joined = scan(*nodes[0].args, **(first | {"body": body.with_results(results)}))
+    attrs = first | {"body": body.with_results(results)}
+    joined = remake(nodes[0], nodes[0].args, tuple(attrs.values()))
     return {node: (joined, own) for node, own in zip(nodes, columns, strict=True)}

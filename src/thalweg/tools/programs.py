@@ -20,7 +20,7 @@ import thalweg.ops.vocabulary  # noqa: F401  declares every op
 from thalweg.base.errors import ThalwegError
 from thalweg.base.table import Absent
 from thalweg.ir.dim import named
-from thalweg.ir.function import Function, build, inline
+from thalweg.ir.function import Function, build, free_sizes, inline
 from thalweg.ir.leaves import full, items, literal, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.op import Op, Sample, vocabulary
@@ -61,6 +61,7 @@ from thalweg.ops.elementwise import (
 from thalweg.ops.random import fold_in, random_bits, split_key
 from thalweg.passes import algebra, numerics
 from thalweg.passes import movement as movement_rules
+from thalweg.transforms.gradient import vjp
 
 MOST_ELEMENTS = 300
 """Larger values are not made: a program should run in microseconds."""
@@ -105,6 +106,12 @@ class Growth:
         self.pool: list[Node] = list(inputs)
         self.dtypes = tuple(dtypes)
         self.depth = depth
+
+    @property
+    def names(self) -> set[str]:
+        """The sizes that have names in the program's parameters."""
+        return {name for node in self.pool if node.op is parameter
+                for name in free_sizes(node.type)}  # fmt: skip
 
     # Dice ---------------------------------------------------------------------------------------
 
@@ -324,12 +331,28 @@ def _samples() -> dict[Op, tuple[Sample, ...]]:
     }
 
 
+@cache
+def _samples_in(dtypes: tuple[DType, ...]) -> dict[Op, tuple[Sample, ...]]:
+    """The samples whose floats and complex numbers are of the given types, where there are any."""
+    found = {}
+    for op, samples in _samples().items():
+        types = [{as_dtype(np.asarray(arg).dtype) for arg in sample.args} for sample in samples]
+        fitting = tuple(
+            sample
+            for sample, own in zip(samples, types, strict=True)
+            if all(dtype in dtypes for dtype in own if dtype.is_inexact)
+        )
+        if fitting:
+            found[op] = fitting
+    return found
+
+
 def make_sampled(growth: Growth) -> Node:
     """Any op, as one of its samples has it, with values of the program mixed into its operands."""
-    families = sorted({op.family for op in _samples()})
-    family = growth.choose(families)
-    op = growth.choose([op for op in _samples() if op.family == family])
-    sample = growth.choose(_samples()[op])
+    fitting = _samples_in(growth.dtypes)
+    family = growth.choose(sorted({op.family for op in fitting}))
+    op = growth.choose([op for op in fitting if op.family == family])
+    sample = growth.choose(fitting[op])
     is_tame = family in TAME_FAMILIES
     args = []
     for array in sample.args:
@@ -352,8 +375,16 @@ def _rules() -> tuple[Rule, ...]:
 def make_redundant(growth: Growth) -> Node | None:
     """The left side of a rewrite rule, for passes to find."""
     rule = growth.choose(_rules())
-    types, attrs = growth.choose(rule.samples)
-    nodes = [growth.of_type(parse_type(type)) for type in types]
+    fitting = []
+    for texts, attrs in rule.samples:
+        types = tuple(map(parse_type, texts))
+        is_known = free_sizes((types, tuple(attrs.values()))) <= growth.names
+        if is_known and all(each.dtype in growth.dtypes for each in types if each.dtype.is_inexact):
+            fitting.append((types, attrs))
+    if not fitting:
+        return None
+    types, attrs = growth.choose(fitting)
+    nodes = [growth.of_type(type) for type in types]
     left = next(rule.equation(*nodes, **attrs))
     return None if "alias" in {node.op.name for node in postorder([left])} else left
 
@@ -435,15 +466,17 @@ def make_cast(growth: Growth) -> Node | None:
     x = growth.pick()
     if x is None:
         return None
-    if growth.chance(0.2) and x.dtype is not bool_:
+    if growth.chance(0.1) and x.dtype is not bool_:
         same = [each for each in NUMERIC if each.itemsize == x.dtype.itemsize]
         return bitcast(x, dtype=growth.choose(same))
-    return cast(x, dtype=growth.choose(DTYPES if growth.chance(0.3) else growth.dtypes))
+    others = [each for each in DTYPES if not each.is_inexact or each in growth.dtypes]
+    return cast(x, dtype=growth.choose(others))
 
 
 def make_mark(growth: Growth) -> Node | None:
     x = growth.pick()
-    return None if x is None else growth.choose((mark.barrier, mark.stop_gradient))(x)
+    marks = (mark.barrier, mark.barrier, mark.stop_gradient)
+    return None if x is None else growth.choose(marks)(x)
 
 
 # Reductions, contractions, windows ----------------------------------------------------------------
@@ -637,11 +670,22 @@ def make_call(growth: Growth) -> Node:
     results = [growth.choose(types) for _ in range(growth.between(1, 2))]
     function = growth.small_function(types, results)
     if growth.chance(0.3):
-        gradient_types = [each for each in types if each.dtype.is_inexact]
-        cotangents = [each for each in results if each.dtype.is_inexact]
-        gradient = growth.small_function([*types, *results, *cotangents], gradient_types)
+        gradient = _gradient_of(function)
         return control.custom_call(*args, function=function, gradient=gradient)
     return growth.choose((control.call, control.checkpoint))(*args, function=function)
+
+
+def _gradient_of(function: Function) -> Function:
+    """The derivative of a Function as a custom one is given: of arguments, results, cotangents."""
+    pulled = vjp(function)
+    count = len(function.parameters)
+    types = [*function.parameter_types, *function.result_types, *pulled.parameter_types[count:]]
+
+    def body(*values: Node) -> list[Node]:
+        rest = values[count + len(function.results) :]
+        return inline(pulled, [*values[:count], *rest])
+
+    return build("slope", types, body)
 
 
 def make_switch(growth: Growth) -> Node:

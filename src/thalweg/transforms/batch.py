@@ -13,7 +13,7 @@ from thalweg.base.errors import ArgumentError, explain
 from thalweg.base.table import Absent
 from thalweg.ir.function import Function, build
 from thalweg.ir.leaves import item
-from thalweg.ir.node import Node
+from thalweg.ir.node import Node, made_by, remake
 from thalweg.ir.types import Size, TensorType
 from thalweg.ir.walk import postorder
 from thalweg.ops.broadcast import broadcast
@@ -61,18 +61,17 @@ def batch_nodes(
     roots: Sequence[Node], new: dict[Node, Node], flags: dict[Node, bool], size: Size
 ) -> None:
     """Fill `new` and `flags` for everything the roots reach; nodes already in `new` are given."""
-    for node in postorder(roots):
+    for node in postorder(roots, new):
         if node in new:
             continue
-        args = [new[arg] for arg in node.args]
+        args = tuple([new[arg] for arg in node.args])
         mapped = [flags[arg] for arg in node.args]
         flags[node] = any(mapped)
-        if not flags[node]:
-            new[node] = node if args == list(node.args) else node.op(*args, **node.attributes)
-        elif node.op is item:
-            new[node] = item(args[0], index=node.attrs[0])
+        if not flags[node] or node.op is item:
+            new[node] = remake(node, args, node.attrs)
         else:
-            new[node] = batch_node(node, args, mapped, size)
+            with made_by("batch", node):
+                new[node] = batch_node(node, args, mapped, size)
 
 
 def batch_node(node: Node, args: Sequence[Node], mapped: Sequence[bool], size: Size) -> Node:

@@ -50,22 +50,21 @@ def cost_of(node: Node) -> Cost:
     if node.op is parameter or node.op is item:
         return Cost()
     op = node.op
-    if op.higher_order:
-        found = op.cost(
-            *(arg.type for arg in node.args), result=node.type, count=cost, **node.attributes
-        )
-        return found if isinstance(found, Cost) else Cost(found)
+    types = [arg.type for arg in node.args]
     if isinstance(op.cost, Absent):
         flops: Any = 0
         if op.expand:
+            args = set(node.args)
             expanded = op.expand(*node.args, **node.attributes)
-            inner = [each for each in postorder([expanded]) if each not in set(node.args)]
+            inner = [each for each in postorder([expanded], args) if each not in args]
             flops = sum((cost_of(each).flops for each in inner), 0)
+    elif op.higher_order:
+        return op.cost(*types, result=node.type, count=cost, **node.attributes)
     else:
-        flops = op.cost(*(arg.type for arg in node.args), result=node.type, **node.attributes)
+        flops = op.cost(*types, result=node.type, **node.attributes)
     results = node.type if isinstance(node.type, tuple) else (node.type,)
     return Cost(
         flops,
-        sum((arg.type.bytes for arg in node.args), 0),
+        sum((type.bytes for type in types), 0),
         sum((type.bytes for type in results), 0),
     )

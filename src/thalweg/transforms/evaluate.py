@@ -3,7 +3,8 @@
     run(function, *arrays) -> list of arrays
 
 It does not recurse over nodes, frees each intermediate after its last use, binds named sizes from
-the arrays' shapes, and checks that every value has the inferred type when checking is on.
+the arrays' shapes, and checks that every value has the inferred type when checking is on. With the
+option `stop_at_nonfinite` it stops at the first NaN or infinity that an operation makes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,12 @@ import numpy as np
 from thalweg.base.errors import DTypeError, ShapeError, VerifyError, explain
 from thalweg.base.options import options
 from thalweg.ir.dim import Dim, solve, substitute, symbols
-from thalweg.ir.function import Function
+from thalweg.ir.function import Function, own_sizes
 from thalweg.ir.leaves import parameter
 from thalweg.ir.node import Node, type_text
 from thalweg.ir.types import shape_text
 from thalweg.ir.walk import postorder
+from thalweg.transforms.finite import check_given, check_made
 
 Sizes = dict[str, int]
 
@@ -41,7 +43,10 @@ def bind_sizes(
         raise ShapeError(
             explain(function.name, f"{len(function.parameters)} arguments", f"{len(arrays)}")
         )
+    # What a parameter names is its own, though the same name may mean another size around it.
     sizes = dict(outer or {})
+    for name in own_sizes(function) if sizes else ():
+        sizes.pop(name, None)
     waiting: list[tuple[Any, int, Node]] = []
     for node, array in zip(function.parameters, arrays, strict=True):
         type = node.type
@@ -84,18 +89,24 @@ def interpret(
     for root in roots:
         uses[root] = uses.get(root, 0) + 1
     check = options().check > 0
+    stop = options().stop_at_nonfinite
     with np.errstate(all="ignore"):
         for node in order:
             if node in environment:
                 values[node] = environment[node]
+                if stop:
+                    check_given(node, values[node])
                 continue
             if node.op is parameter:
                 raise VerifyError(
                     explain("evaluate", "a value for every parameter", f"none for {node.attrs[0]}")
                 )
-            value = call(node, [values[arg] for arg in node.args], sizes)
+            args = [values[arg] for arg in node.args]
+            value = call(node, args, sizes)
             if check:
                 _check(node, value, sizes)
+            if stop:
+                check_made(node, value, args)
             values[node] = value
             if keep is not None:
                 keep(node, value)

@@ -31,8 +31,14 @@ def pullback(
 
     Raises GradientError where the path goes through an op that has no derivative.
     """
-    order = postorder(ys)
-    active = dependents(order, (x for x in xs))
+    return _pull(postorder(ys), ys, dys, xs)
+
+
+def _pull(
+    order: Sequence[Node], ys: Sequence[Node], dys: Sequence[Node | None], xs: Sequence[Node]
+) -> list[Node | None]:
+    """The pullback along a postorder; nodes that are not in it are leaves, whatever their args."""
+    active = dependents(order, xs)
     cotangents: dict[Node, Node] = {}
     for y, dy in zip(ys, dys, strict=True):
         if dy is not None and y in active:
@@ -40,36 +46,30 @@ def pullback(
     sources = set(xs)
     parts: dict[Node, dict[int, Node]] = {}
     for node in reversed(order):
-        if node not in active:
+        if not any(arg in active for arg in node.args):
             continue
+        given: Any
+        result: Any = items(node) if isinstance(node.type, tuple) else node
         if isinstance(node.type, tuple):
             collected = parts.pop(node, None)
             if collected is None:
                 continue
-            dy: Any = tuple(
-                collected.get(index) if type.dtype.is_inexact else None
-                for index, type in enumerate(node.type)
-            )
-            y: Any = items(node)
-            dy = tuple(
-                full_like(each, 0) if d is None and each.dtype.is_inexact else d
-                for d, each in zip(dy, y, strict=True)
+            given = tuple(
+                (collected.get(index) or full_like(each, 0)) if each.dtype.is_inexact else None
+                for index, each in enumerate(result)
             )
         else:
-            dy, y = cotangents.get(node), node
-            if dy is None:
+            given = cotangents.get(node)
+            if given is None:
                 continue
             if node not in sources:
                 del cotangents[node]
-        if not node.args or (node in sources and not any(arg in active for arg in node.args)):
-            continue
         if node.op is item:
-            part = parts.setdefault(node.args[0], {})
-            index = node.attrs[0]
-            part[index] = add(part[index], dy) if index in part else dy
+            # Each result of a node has one item, so this is the only cotangent that arrives.
+            parts.setdefault(node.args[0], {})[node.attrs[0]] = given
             continue
         with made_by("gradient", node):
-            found = _cotangents(node, dy, y, active)
+            found = _cotangents(node, given, result, active)
         for arg, darg in zip(node.args, found, strict=True):
             if darg is not None and arg in active:
                 _accumulate(cotangents, arg, _fitted(node, arg, darg))
@@ -80,9 +80,9 @@ def _fitted(node: Node, arg: Node, darg: Node) -> Node:
     """A cotangent in its argument's very type: a named size may be written in two ways."""
     if darg.type is arg.type:
         return darg
-    if darg.dtype is arg.dtype and darg.type.rank == arg.type.rank:
-        if all(map(is_known_equal, darg.shape, arg.shape)):
-            return reshape(darg, shape=arg.shape)
+    is_like = darg.dtype is arg.dtype and darg.type.rank == arg.type.rank
+    if is_like and all(map(is_known_equal, darg.shape, arg.shape)):
+        return reshape(darg, shape=arg.shape)
     raise VerifyError(
         explain(f"gradient of {node.op.name}", f"a cotangent of type {arg.type}", str(darg.type))
     )
@@ -101,10 +101,7 @@ def _cotangents(node: Node, dy: Any, y: Any, active: set[Node]) -> Sequence[Node
     rule = op.gradient
     if isinstance(rule, Absent):
         if op.expand:
-            expanded = op.expand(*node.args, **attrs)
-            results = expanded if isinstance(expanded, tuple) else (expanded,)
-            dys = dy if isinstance(dy, tuple) else (dy,)
-            return pullback(results, dys, node.args)
+            return _pull_expansion(node, op.expand(*node.args, **attrs), dy)
         if not _is_inexact(node):
             return [None] * len(node.args)
         if op.family == "pointwise":
@@ -120,6 +117,18 @@ def _cotangents(node: Node, dy: Any, y: Any, active: set[Node]) -> Sequence[Node
             darg = None
         result.append(darg)
     return result
+
+
+def _pull_expansion(node: Node, expanded: Node, dy: Node) -> list[Node | None]:
+    """The cotangents of a composite's args through its definition.
+
+    The walk ends at the args: what lies below them, which may be another arg, comes later. An arg
+    that stands in two places gets its cotangent in the first.
+    """
+    args = set(node.args)
+    order = [each for each in postorder([expanded], args) if each not in args]
+    found = dict(zip(node.args, _pull(order, [expanded], [dy], node.args), strict=True))
+    return [found.pop(arg, None) for arg in node.args]
 
 
 def _is_inexact(node: Node) -> bool:

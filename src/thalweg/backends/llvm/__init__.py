@@ -1,0 +1,1 @@
+"""The native backend: loops to LLVM IR to machine code, through llvmlite."""

@@ -1,0 +1,325 @@
+"""Typed LLVM IR text, one operation a line: scalars and vectors of the vocabulary's element types.
+
+A `Value` is an SSA name with an element type and a number of lanes; a `Block` appends lines to the
+function being written and hands out names. Booleans are i1 in registers and i8 in memory. 16-bit
+floats are float32 in registers: they widen when loaded and round once when stored.
+"""
+
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from thalweg.ir.types import DType, bfloat16, bool_, float16, float32, float64, int32, int64
+
+NAMES = {
+    "bool": "i1",
+    "int8": "i8",
+    "int16": "i16",
+    "int32": "i32",
+    "int64": "i64",
+    "uint8": "i8",
+    "uint16": "i16",
+    "uint32": "i32",
+    "uint64": "i64",
+    "float16": "half",
+    "bfloat16": "bfloat",
+    "float32": "float",
+    "float64": "double",
+}
+"""The LLVM name of each element type that fits one register value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An SSA value or constant: its text, element type, and lanes (1 for a scalar)."""
+
+    name: str
+    dtype: DType
+    lanes: int = 1
+
+    @property
+    def type(self) -> str:
+        """The LLVM type."""
+        return type_name(self.dtype, self.lanes)
+
+    @property
+    def typed(self) -> str:
+        """Type and name, as operands are written."""
+        return f"{self.type} {self.name}"
+
+
+def type_name(dtype: DType, lanes: int = 1) -> str:
+    """The LLVM type of a register value."""
+    return NAMES[dtype.name] if lanes == 1 else f"<{lanes} x {NAMES[dtype.name]}>"
+
+
+def number(value: float | int | bool, dtype: DType, lanes: int = 1) -> Value:
+    """A constant, the same in every lane; floats are written as their exact bits."""
+    if dtype is bool_:
+        text = "true" if value else "false"
+    elif dtype.is_float:
+        text = _float_text(float(value), dtype)
+    else:
+        text = str(int(value))
+    if lanes > 1:
+        element = f"{NAMES[dtype.name]} {text}"
+        text = f"splat ({element})"
+    return Value(text, dtype, lanes)
+
+
+def _float_text(value: float, dtype: DType) -> str:
+    # LLVM writes float constants as the bits of the double with the same value.
+    if dtype is float32 and math.isfinite(value):
+        value = struct.unpack("f", struct.pack("f", value))[0]
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+class Block:
+    """Writes the body of one function."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.declarations: set[str] = set()
+        self._serial = 0
+        self._label = 0
+
+    def name(self) -> str:
+        """A new SSA name."""
+        self._serial += 1
+        return f"%v{self._serial}"
+
+    def label(self, hint: str) -> str:
+        """A new label."""
+        self._label += 1
+        return f"{hint}{self._label}"
+
+    def emit(self, text: str) -> None:
+        """Append a line."""
+        self.lines.append(f"  {text}")
+
+    def assign(self, text: str, dtype: DType, lanes: int = 1) -> Value:
+        """A new value computed by an instruction."""
+        value = Value(self.name(), dtype, lanes)
+        self.emit(f"{value.name} = {text}")
+        return value
+
+    # Arithmetic -----------------------------------------------------------------------------------
+
+    def binary(self, instruction: str, x: Value, y: Value) -> Value:
+        """An instruction on two values of one type."""
+        return self.assign(f"{instruction} {x.type} {x.name}, {y.name}", x.dtype, x.lanes)
+
+    def add(self, x: Value, y: Value) -> Value:
+        return self.binary("fadd" if x.dtype.is_float else "add", x, y)
+
+    def subtract(self, x: Value, y: Value) -> Value:
+        return self.binary("fsub" if x.dtype.is_float else "sub", x, y)
+
+    def multiply(self, x: Value, y: Value) -> Value:
+        return self.binary("fmul" if x.dtype.is_float else "mul", x, y)
+
+    def divide(self, x: Value, y: Value) -> Value:
+        instruction = {"float": "fdiv", "int": "sdiv", "uint": "udiv"}[x.dtype.kind]
+        return self.binary(instruction, x, y)
+
+    def negative(self, x: Value) -> Value:
+        if x.dtype.is_float:
+            return self.assign(f"fneg {x.typed}", x.dtype, x.lanes)
+        return self.subtract(self.like(x, 0), x)
+
+    def fma(self, x: Value, y: Value, z: Value) -> Value:
+        """x * y + z, rounded once."""
+        return self.intrinsic("fma", x, y, z)
+
+    def like(self, x: Value, value: float | int | bool) -> Value:
+        """A constant of the type of x."""
+        return number(value, x.dtype, x.lanes)
+
+    def intrinsic(self, name: str, *args: Value, result: DType | None = None, tail: str = "") -> Value:
+        """A call of `llvm.<name>` overloaded on the type of its first operand."""
+        first = args[0]
+        suffix = _suffix(first)
+        dtype = result or first.dtype
+        types = ", ".join(arg.type for arg in args)
+        function = f"@llvm.{name}.{suffix}"
+        extra = f", {tail.split()[0]}" if tail else ""
+        self.declarations.add(
+            f"declare {type_name(dtype, first.lanes)} {function}({types}{extra})"
+        )
+        operands = ", ".join(arg.typed for arg in args) + (f", {tail}" if tail else "")
+        return self.assign(
+            f"call {type_name(dtype, first.lanes)} {function}({operands})", dtype, first.lanes
+        )
+
+    # Comparison and choice --------------------------------------------------------------------------
+
+    def compare(self, relation: str, x: Value, y: Value) -> Value:
+        """A boolean: relation is eq, ne, lt, le, gt or ge; NaN compares unequal to everything."""
+        if x.dtype.is_float:
+            code = {"ne": "une"}.get(relation, f"o{relation}")
+            text = f"fcmp {code}"
+        elif relation in ("eq", "ne"):
+            text = f"icmp {relation}"
+        else:
+            text = f"icmp {'s' if x.dtype.kind == 'int' else 'u'}{relation}"
+        return self.assign(f"{text} {x.type} {x.name}, {y.name}", bool_, x.lanes)
+
+    def select(self, condition: Value, x: Value, y: Value) -> Value:
+        return self.assign(f"select {condition.typed}, {x.typed}, {y.typed}", x.dtype, x.lanes)
+
+    # Types ----------------------------------------------------------------------------------------
+
+    def bitcast(self, x: Value, dtype: DType) -> Value:
+        if x.dtype is dtype:
+            return x
+        return self.assign(f"bitcast {x.typed} to {type_name(dtype, x.lanes)}", dtype, x.lanes)
+
+    def convert(self, instruction: str, x: Value, dtype: DType) -> Value:
+        """One of LLVM's conversions: sitofp, fptosi, zext, trunc, fpext, ..."""
+        target = type_name(dtype, x.lanes)
+        return self.assign(f"{instruction} {x.typed} to {target}", dtype, x.lanes)
+
+    def splat(self, x: Value, lanes: int) -> Value:
+        """A scalar in every lane."""
+        if lanes == x.lanes:
+            return x
+        one = self.assign(
+            f"insertelement {type_name(x.dtype, lanes)} poison, {x.typed}, i64 0", x.dtype, lanes
+        )
+        mask = f"<{lanes} x i32> zeroinitializer"
+        return self.assign(
+            f"shufflevector {one.typed}, {one.type} poison, {mask}", x.dtype, lanes
+        )
+
+    def steps(self, lanes: int, dtype: DType = int64) -> Value:
+        """0, 1, 2, ... in the lanes."""
+        if lanes == 1:
+            return number(0, dtype)
+        element = NAMES[dtype.name]
+        text = ", ".join(f"{element} {lane}" for lane in range(lanes))
+        return Value(f"<{text}>", dtype, lanes)
+
+    # Memory ---------------------------------------------------------------------------------------
+
+    def element(self, pointer: str, dtype: DType, position: Value) -> str:
+        """The address of an element, counted in elements."""
+        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        name = self.name()
+        self.emit(f"{name} = getelementptr inbounds {memory}, ptr {pointer}, {position.typed}")
+        return name
+
+    def load(self, address: str, dtype: DType, lanes: int = 1, mask: Value | None = None) -> Value:
+        """`lanes` consecutive elements, as they are computed with; masked-out lanes are zero."""
+        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        kind = memory if lanes == 1 else f"<{lanes} x {memory}>"
+        align = dtype.itemsize
+        name = self.name()
+        if mask is None:
+            self.emit(f"{name} = load {kind}, ptr {address}, align {align}")
+        else:
+            function = f"@llvm.masked.load.{_vector_suffix(memory, lanes)}.p0"
+            self.declarations.add(f"declare {kind} {function}(ptr, <{lanes} x i1>, {kind})")
+            self.emit(
+                f"{name} = call {kind} {function}(ptr align {align} {address}, {mask.typed}, "
+                f"{kind} zeroinitializer)"
+            )
+        return self._widened(name, kind, dtype, lanes)
+
+    def _widened(self, name: str, kind: str, dtype: DType, lanes: int) -> Value:
+        if dtype is bool_:
+            zero = "0" if lanes == 1 else "zeroinitializer"
+            return self.assign(f"icmp ne {kind} {name}, {zero}", bool_, lanes)
+        if dtype in (float16, bfloat16):
+            return self.assign(
+                f"fpext {kind} {name} to {type_name(float32, lanes)}", float32, lanes
+            )
+        return Value(name, dtype, lanes)
+
+    def store(self, value: Value, address: str, dtype: DType, mask: Value | None = None) -> None:
+        """Write consecutive elements of a memory type; only the lanes of the mask, if given."""
+        lanes = value.lanes
+        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        kind = memory if lanes == 1 else f"<{lanes} x {memory}>"
+        name = value.name
+        if dtype is bool_:
+            name = self.name()
+            self.emit(f"{name} = zext {value.typed} to {kind}")
+        elif dtype in (float16, bfloat16) and value.dtype is float32:
+            name = self.name()
+            self.emit(f"{name} = fptrunc {value.typed} to {kind}")
+        align = dtype.itemsize
+        if mask is None:
+            self.emit(f"store {kind} {name}, ptr {address}, align {align}")
+            return
+        function = f"@llvm.masked.store.{_vector_suffix(memory, lanes)}.p0"
+        self.declarations.add(f"declare void {function}({kind}, ptr, <{lanes} x i1>)")
+        self.emit(f"call void {function}({kind} {name}, ptr align {align} {address}, {mask.typed})")
+
+    # Control --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def loop(self, start: Value, limit: Value, step: Value) -> Iterator[Value]:
+        """A counted loop over int64; the body may be left out when start >= limit."""
+        head, body, latch, done = (self.label(each) for each in ("head", "body", "latch", "done"))
+        before = self.label("before")
+        self.emit(f"br label %{before}")
+        self.lines.append(f"{before}:")
+        self.emit(f"br label %{head}")
+        self.lines.append(f"{head}:")
+        index = Value(self.name(), int64)
+        following = self.name()
+        self.emit(
+            f"{index.name} = phi i64 [ {start.name}, %{before} ], [ {following}, %{latch} ]"
+        )
+        more = self.compare("lt", index, limit)
+        self.emit(f"br i1 {more.name}, label %{body}, label %{done}")
+        self.lines.append(f"{body}:")
+        yield index
+        self.emit(f"br label %{latch}")
+        self.lines.append(f"{latch}:")
+        self.emit(f"{following} = add i64 {index.name}, {step.name}")
+        self.emit(f"br label %{head}")
+        self.lines.append(f"{done}:")
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """A block that runs only when a scalar condition holds."""
+        inside, after = self.label("then"), self.label("after")
+        self.emit(f"br i1 {condition.name}, label %{inside}, label %{after}")
+        self.lines.append(f"{inside}:")
+        yield
+        self.emit(f"br label %{after}")
+        self.lines.append(f"{after}:")
+
+    def register(self, initial: Value) -> str:
+        """A place for a value that changes in loops; promoted to a register by LLVM."""
+        name = self.name()
+        # Allocations belong to the entry block, else they grow the stack in every round.
+        self.lines.insert(0, f"  {name} = alloca {initial.type}")
+        self.emit(f"store {initial.typed}, ptr {name}")
+        return name
+
+    def get(self, register: str, like: Value) -> Value:
+        return self.assign(f"load {like.type}, ptr {register}", like.dtype, like.lanes)
+
+    def set(self, register: str, value: Value) -> None:
+        self.emit(f"store {value.typed}, ptr {register}")
+
+
+def _suffix(value: Value) -> str:
+    return _vector_suffix(NAMES[value.dtype.name], value.lanes)
+
+
+def _vector_suffix(element: str, lanes: int) -> str:
+    short = {"float": "f32", "double": "f64", "half": "f16", "bfloat": "bf16"}.get(element, element)
+    return short if lanes == 1 else f"v{lanes}{short}"
+
+
+def function_text(name: str, parameters: Sequence[str], block: Block) -> str:
+    """A whole function, after the declarations it needs."""
+    head = f"define void @{name}({', '.join(parameters)}) {{\nentry:"
+    return "\n".join([*sorted(block.declarations), head, *block.lines, "  ret void", "}"]) + "\n"
+
+

@@ -1,0 +1,209 @@
+"""From LLVM IR text to callable machine code: this CPU's target, the compiler, and its cache.
+
+Object code is kept in memory by its text, and on disk under a key of text, CPU, LLVM and package
+version, in a folder that only its owner may write: it is machine code. An entry that does not match
+its own checksum is compiled again, never run.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import stat
+import tempfile
+import threading
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+from thalweg.base.errors import ArgumentError, explain
+
+MAGIC = b"thalweg object 1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the emitter knows of a CPU: its name, features, and the bits of a vector register."""
+
+    cpu: str
+    features: str
+    vector_bits: int
+    registers: int
+
+    def lanes(self, bits: int) -> int:
+        """How many elements of so many bits fit a vector register."""
+        return max(1, self.vector_bits // bits)
+
+
+@functools.cache
+def machine() -> Machine:
+    """The CPU at hand."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    found = llvm.get_host_cpu_features()
+    if found.get("avx512f") and found.get("avx512bw") and found.get("avx512vl"):
+        bits, registers = 512, 32
+    elif found.get("avx2"):
+        bits, registers = 256, 16
+    else:
+        bits, registers = 128, 32 if found.get("neon") else 16
+    return Machine(llvm.get_host_cpu_name(), found.flatten(), bits, registers)
+
+
+@functools.cache
+def _target_machine():
+    host = machine()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=host.cpu, features=host.features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
+    )
+
+
+def optimise(text: str):
+    """The module of LLVM IR text after LLVM's own passes, its vectorisers left out."""
+    machine()
+    module = llvm.parse_assembly(text)
+    module.verify()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = False
+    tuning.slp_vectorization = False
+    builder = llvm.create_pass_builder(_target_machine(), tuning)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def assembly(text: str) -> str:
+    """The machine code of LLVM IR text, as the CPU's assembly language."""
+    return _target_machine().emit_assembly(optimise(text))
+
+
+def compile_object(text: str) -> bytes:
+    """The object code of LLVM IR text, from the disk cache where it is known."""
+    key = _key(text)
+    found = read_entry(key)
+    if found is None:
+        found = _target_machine().emit_object(optimise(text))
+        write_entry(key, found)
+    return found
+
+
+_lock = threading.RLock()
+_engine = None
+_loaded: dict[str, int] = {}
+
+
+def load(name: str, text: str) -> int:
+    """The address of the function `name` that LLVM IR text defines, compiled at most once.
+
+    The symbol is made unique by the text, so equal names of different texts do not collide.
+    """
+    global _engine
+    with _lock:
+        address = _loaded.get(text)
+        if address is not None:
+            return address
+        symbol = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        unique = text.replace(f"@{name}(", f"@{symbol}(")
+        data = compile_object(unique)
+        if _engine is None:
+            machine()
+            _engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+        _engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+        _engine.finalize_object()
+        address = _engine.get_function_address(symbol)
+        _loaded[text] = address
+        return address
+
+
+def callable_of(name: str, text: str, *types: type) -> ctypes._CFuncPtr:
+    """A Python callable of native code; it returns nothing and releases the interpreter lock."""
+    return ctypes.CFUNCTYPE(None, *types)(load(name, text))
+
+
+# The cache on disk --------------------------------------------------------------------------------
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """The private folder for object code, or None where there is none that can be trusted."""
+    given = os.environ.get("THALWEG_CACHE")
+    home = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(given) if given else Path(home or Path.home() / ".cache") / "thalweg"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = folder.stat()
+        if hasattr(os, "getuid") and state.st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to another user")
+        if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(f"{folder} can be written by others")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError) as error:
+        warnings.warn(
+            f"Compiled code is not kept on disk: {error}. Set THALWEG_CACHE to a folder of yours.",
+            stacklevel=2,
+        )
+        return None
+    return folder
+
+
+def _key(text: str) -> str:
+    host = machine()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    parts = (text, host.cpu, host.features, version, MAGIC.decode())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def read_entry(key: str) -> bytes | None:
+    """The bytes kept under a key, or None where they are absent or damaged."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    try:
+        data = (folder / key).read_bytes()
+    except OSError:
+        return None
+    head, digest, payload = data[: len(MAGIC)], data[len(MAGIC) :][:32], data[len(MAGIC) + 32 :]
+    if head != MAGIC or hashlib.sha256(payload).digest() != digest:
+        return None
+    return payload
+
+
+def write_entry(key: str, payload: bytes) -> None:
+    """Keep bytes under a key: written to a temporary name, then renamed."""
+    folder = cache_folder()
+    if folder is None:
+        return
+    try:
+        handle, temporary = tempfile.mkstemp(dir=folder)
+        with os.fdopen(handle, "wb") as file:
+            file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
+        os.replace(temporary, folder / key)
+    except OSError as error:
+        warnings.warn(f"Compiled code could not be kept on disk: {error}.", stacklevel=2)
+
+
+def entries() -> list[tuple[str, int]]:
+    """The keys in the disk cache and their sizes in bytes."""
+    folder = cache_folder()
+    if folder is None:
+        return []
+    return sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
+
+
+def clear() -> int:
+    """Remove every entry of the disk cache; returns how many there were."""
+    folder = cache_folder()
+    if folder is None:
+        return 0
+    count = 0
+    for path in folder.iterdir():
+        if len(path.name) != 64 and not path.name.startswith("tmp"):
+            raise ArgumentError(
+                explain("cache", f"a folder of compiled code only, {folder}", f"{path.name} in it")
+            )
+        path.unlink()
+        count += 1
+    return count
