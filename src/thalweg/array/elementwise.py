@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 
 from thalweg.array.operands import (
+    dtype_of,
     is_number,
     pointwise,
     result_dtype,
@@ -99,7 +100,7 @@ def _side(value: int, other: Any) -> int:
     """1 or -1 for a number above or below an integer operand's type, else 0."""
     if not isinstance(other, (Tensor, Variable, np.ndarray, np.generic)):
         return 0
-    dtype = as_dtype(other.dtype)
+    dtype = dtype_of(other)
     if not dtype.is_integer or (isinstance(other, Tensor) and other._weak):
         return 0
     info = np.iinfo(dtype.numpy)

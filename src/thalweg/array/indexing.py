@@ -33,6 +33,7 @@ from thalweg.array.manipulation import (
     expand,
     known_values,
     operand,
+    shaped,
     size_node,
     slice_bounds,
     transposed,
@@ -69,6 +70,8 @@ from thalweg.ops.movement import inverse_permutation, pad, reshape, reverse, sli
 MOST_CHECKED = 65536
 """The values of an index tensor are looked at, if they are at hand, up to so many of them."""
 
+WHOLE = builtins.slice(None)
+
 # Keys ---------------------------------------------------------------------------------------------
 
 
@@ -87,11 +90,12 @@ class Cut:
 
     def is_whole(self, type: TensorType) -> bool:
         """True when nothing is cut away or mirrored."""
-        return not self.mirrored and all(
-            step == 1 and is_known_equal(low, 0) and is_known_equal(high, size)
-            for low, high, step, size in zip(
-                self.start, self.limit, self.stride, type.shape, strict=True
-            )
+        if self.mirrored or any(step != 1 for step in self.stride):
+            return False
+        if all(low == 0 for low in self.start) and tuple(self.limit) == type.shape:
+            return True
+        return all(is_known_equal(low, 0) for low in self.start) and all(
+            map(is_known_equal, self.limit, type.shape)
         )
 
 
@@ -115,11 +119,11 @@ def _listed(key: Any) -> list[Any]:
     return list(key) if isinstance(key, tuple) else [key]
 
 
-def _part(key: Any, part: Any) -> Any:
+def _part(part: Any) -> Any:
     """An element of a key as None, Ellipsis, a slice, a size, an integer tensor or a host array."""
-    if part is None or part is Ellipsis or isinstance(part, (builtins.slice, Dim)):
+    if type(part) is int or part is None or part is Ellipsis:
         return part
-    if type(part) is int:
+    if isinstance(part, (builtins.slice, Dim)):
         return part
     if isinstance(part, Variable):
         part = part.value
@@ -134,7 +138,7 @@ def _part(key: Any, part: Any) -> Any:
     if isinstance(part, (np.ndarray, np.generic, list, tuple, range)):
         array = known_values("index", part)
         if array is None:
-            return _part(key, to_tensor(part, "index"))
+            return _part(to_tensor(part, "index"))
         if not array.size and not hasattr(part, "dtype"):
             array = array.astype(np.int64)
         if array.dtype.kind not in "biu":
@@ -174,18 +178,18 @@ def _span(part: Any) -> int:
     return 1
 
 
-def _parts(key: Any, rank: int, received: Callable[[], str]) -> list[Any]:
+def _parts(key: Any, type: TensorType) -> list[Any]:
     """The elements of a key, whole axes spelled out; a token `...` stays where it stood."""
-    parts = [_part(key, part) for part in _listed(key)]
+    parts = [_part(part) for part in _listed(key)]
     taken = sum(map(_span, parts))
     dots = [place for place, part in enumerate(parts) if part is Ellipsis]
     if len(dots) > 1:
         raise OutOfRangeError(explain("index", "one ... at most", f"{len(dots)} of them"))
-    if taken > rank:
+    if taken > type.rank:
         raise OutOfRangeError(
-            explain("index", f"at most {rank} indices for {received()}", f"{taken}")
+            explain("index", f"at most {type.rank} indices for {type}", f"{taken}")
         )
-    whole = [builtins.slice(None)] * (rank - taken)
+    whole = [WHOLE] * (type.rank - taken)
     place = dots[0] if dots else len(parts)
     return [*parts[:place], Ellipsis, *whole, *parts[place + 1 :]] if dots else parts + whole
 
@@ -207,13 +211,14 @@ def _with_flags(node: Node, parts: list[Any]) -> tuple[Node, list[Any]]:
 
 def plan(node: Node, key: Any) -> tuple[Node, Plan]:
     """What a key means for a node. The node comes back, with an axis more for each lone boolean."""
-    parts = _parts(key, node.type.rank, lambda: str(node.type))
-    node, parts = _with_flags(node, parts)
+    parts = _parts(key, node.type)
+    is_spread = any(isinstance(part, (np.ndarray, Tensor)) for part in parts)
+    if is_spread:
+        node, parts = _with_flags(node, parts)
     rank = node.type.rank
     cut = Cut([0] * rank, list(node.shape), [1] * rank, [], [])
     lookups: dict[int, Any] = {}
     layout: list[Any] = []  # for each axis of the result: an axis of x, "new", or "place"
-    is_spread = any(isinstance(part, (np.ndarray, Tensor)) for part in parts)
     axis = 0
     for part in parts:
         if part is Ellipsis:
@@ -221,7 +226,8 @@ def plan(node: Node, key: Any) -> tuple[Node, Plan]:
         elif part is None:
             layout.append("new")
         elif isinstance(part, builtins.slice):
-            _cut_slice(cut, node.type, axis, part)
+            if part is not WHOLE:
+                _cut_slice(cut, node.type, axis, part)
             layout.append(axis)
             axis += 1
         elif isinstance(part, (int, Dim)):
@@ -303,7 +309,10 @@ def _bound(bound: Any) -> Any:
 
 def _cut_point(cut: Cut, type: TensorType, axis: int, place: Size) -> None:
     size = type.shape[axis]
-    if is_known_at_least(place, 0):
+    if not isinstance(size, Dim) and not isinstance(place, Dim):
+        inside, outside = -size <= place < size, not -size <= place < size
+        start: Size = place if place >= 0 else size + place
+    elif is_known_at_least(place, 0):
         inside, outside = is_known_at_least(size - place, 1), is_known_at_least(place - size, 0)
         start = place
     else:
@@ -412,8 +421,8 @@ def get_item(x: Any, key: Any, /) -> Tensor:
 def _read(node: Node, found: Plan) -> Node:
     window = _window(node, found.cut)
     if not found.indices:
-        return _shaped(window, _with_new(_left_shape(window, found.cut), found))
-    table = _shaped(window, _left_shape(window, found.cut))
+        return shaped(window, _with_new(_left_shape(window, found.cut), found))
+    table = shaped(window, _left_shape(window, found.cut))
     result = transposed(ops.gather(table, *found.indices, axes=found.axes), found.order)
     return expand(result, found.new) if found.new else result
 
@@ -436,10 +445,6 @@ def _with_new(shape: Shape, found: Plan) -> Shape:
     for axis in found.new:
         sizes.insert(axis, 1)
     return tuple(sizes)
-
-
-def _shaped(node: Node, shape: Shape) -> Node:
-    return node if node.shape == shape else reshape(node, shape=shape)
 
 
 # Writing ------------------------------------------------------------------------------------------
@@ -534,16 +539,16 @@ def _written(x: Node, key: Any, value: Any, mode: str) -> Node:
         lookup = table_shape
     shape = tuple(lookup[axis] for axis in found.order)
     update = _fitted(update, _with_new(shape, found), x.type)
-    update = transposed(_shaped(update, shape), inverse_permutation(found.order))
+    update = transposed(shaped(update, shape), inverse_permutation(found.order))
     if found.indices:
-        table = _shaped(window, table_shape)
+        table = shaped(window, table_shape)
         content = ops.scatter(table, update, *found.indices, axes=found.axes, mode=mode)
-        content = _shaped(content, window.shape)
+        content = shaped(content, window.shape)
     else:
-        content = _shaped(update, window.shape)
+        content = shaped(update, window.shape)
         if mode != "set":
             content = _COMBINATIONS[mode](window, content)
-    return _shaped(_replaced(node, found.cut, content), x.shape)
+    return shaped(_replaced(node, found.cut, content), x.shape)
 
 
 def _fitted(update: Node, shape: Shape, type: TensorType) -> Node:
@@ -631,7 +636,7 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Tensor:
     """
     node = operand("take", x)
     if axis is None:
-        node, axis = _shaped(node, (node.type.size,)), 0
+        node, axis = shaped(node, (node.type.size,)), 0
     axis = axis_of("take", axis, node.type.rank)
     return wrap(ops.take(node, places(_integers("take", indices), node.type, axis), axis))
 

@@ -18,10 +18,9 @@ both have is shared or, where the result lacks it, summed; an axis that one has 
 away. Size 1 stretches to any size, without a copy.
 """
 
-import builtins
 import math
-from collections.abc import Hashable, Sequence
-from itertools import combinations
+from collections.abc import Callable, Hashable, Sequence
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,10 +37,16 @@ from thalweg.array.operands import (
     to_dtype,
     to_tensor,
 )
-from thalweg.array.statistical import floats, in_dtype, number_like, root, squared_magnitude
+from thalweg.array.statistical import (
+    floats,
+    in_dtype,
+    number_like,
+    root,
+    squared_magnitude,
+    widened,
+)
 from thalweg.array.statistical import total as total_of
-from thalweg.array.statistical import widened
-from thalweg.base.errors import ArgumentError, ArgumentTypeError, ShapeError, explain
+from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, explain
 from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.ir.dim import (
     Dim,
@@ -56,11 +61,10 @@ from thalweg.ir.function import build
 from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.node import Node
 from thalweg.ir.types import (
-    NUMERIC,
     DType,
     Shape,
     Size,
-    TensorType,
+    bool_,
     int64,
     size_of,
     tensor_type,
@@ -73,7 +77,7 @@ from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import dot as dot_op
 from thalweg.ops.control import custom_call
 from thalweg.ops.index import gather
-from thalweg.ops.movement import concatenate, iota, reshape
+from thalweg.ops.movement import iota, reshape
 
 Labels = tuple[Hashable, ...]
 Order = float | str | None
@@ -155,38 +159,34 @@ def _stretched(node: Node, shape: Shape, axes: Sequence[int]) -> Node:
 
 def _numbers(name: str, *values: Any) -> list[Node]:
     """Nodes of one element type; booleans are refused."""
-    nodes = same_dtype(name, *values)
-    for node in nodes:
-        ew.check_elements(name, NUMERIC, node.type)
+    nodes = []
+    if all(value.__class__ is Tensor and not value._weak for value in values):
+        nodes = [node_of(value) for value in values]
+    if not nodes or any(node.dtype is not nodes[0].dtype for node in nodes):
+        nodes = same_dtype(name, *values)
+    if nodes[0].dtype is bool_:
+        do = "Cast first, x.astype('int32'), or write any(logical_and(x, y))."
+        raise DTypeError(explain(name, "numbers", " and ".join(str(n.type) for n in nodes), do))
     return nodes
 
 
-def _unequal(name: str, wanted: str, received: str, do: str, *sizes: Size) -> Exception:
+def _unequal(name: str, wanted: str, received: str, do: str, one: Size, two: Size) -> Exception:
     """The error for sizes that are not equal, or not known to be."""
-    named = [size for size in sizes if isinstance(size, Dim)]
-    if not named:
+    if not isinstance(one, Dim) and not isinstance(two, Dim):
         return ShapeError(explain(name, wanted, received, do))
-    both = " and ".join(str(size) for size in sizes)
-    do = f"The named sizes {both} are not known to be equal: give them one name, or numbers."
-    return UndecidedError(explain(name, wanted, received, do.replace("  ", " ")))
+    do = do or f"Sizes {one} and {two} are not known to be equal; give them one name, or numbers."
+    return UndecidedError(explain(name, wanted, received, do))
 
 
-def _stack_labels(name: str, a: Node, b: Node, own: int) -> tuple[Labels, Labels, Labels]:
-    """Labels of the leading axes of two operands and of their result; `own` last axes are not."""
-    leads = [node.shape[: max(node.type.rank - own, 0)] for node in (a, b)]
-    labels = [tuple(range(-len(lead), 0)) for lead in leads]
-    for place in range(1, min(map(len, leads)) + 1):
-        one, two = leads[0][-place], leads[1][-place]
-        if one != 1 and two != 1 and not is_known_equal(one, two):
-            raise _unequal(
-                name,
-                "leading axes that broadcast: from the last backward, equal sizes or 1",
-                f"a {a.type}, b {b.type}",
-                "",
-                one,
-                two,
-            )
-    return labels[0], labels[1], max(labels, key=len)
+def _broadcast_pair(name: str, a: Node, in_a: Labels, b: Node, in_b: Labels, out: Labels) -> Node:
+    """As `_pair`, for operands that users gave: sizes under one label are equal or 1."""
+    sizes = dict(zip(in_a, a.shape, strict=True))
+    for label, size in zip(in_b, b.shape, strict=True):
+        other = sizes.get(label, 1)
+        if other != 1 and size != 1 and not is_known_equal(other, size):
+            wanted = "other axes that broadcast: from the last one backward, equal sizes or 1"
+            raise _unequal(name, wanted, _two(a, b), "", other, size)
+    return _pair(a, in_a, b, in_b, out)
 
 
 # Products -----------------------------------------------------------------------------------------
@@ -213,9 +213,10 @@ def _matmul(name: str, a: Node, b: Node) -> Node:
         raise _cannot_multiply(name, a, b)
     if rank_b <= 2:
         return dot_op(a, b, contract=((rank_a - 1,), (row,)))
-    lead_a, lead_b, lead = _stack_labels(name, a, b, 2)
-    matrix_a: Labels = ("m", "k") if rank_a > 1 else ("k",)
-    return _pair(a, lead_a + matrix_a, b, (*lead_b, "k", "n"), (*lead, *matrix_a[:-1], "n"))
+    stack_a, stack_b = range(-rank_a, -2), range(-rank_b, -2)
+    of_a: Labels = ("m", "k") if rank_a > 1 else ("k",)
+    out = (*max(stack_a, stack_b, key=len), *of_a[:-1], "n")
+    return _broadcast_pair(name, a, (*stack_a, *of_a), b, (*stack_b, "k", "n"), out)
 
 
 def _two(a: Node, b: Node) -> str:
@@ -226,13 +227,14 @@ def _cannot_multiply(name: str, a: Node, b: Node) -> Exception:
     first = "the last axis of a" if a.type.rank > 1 else "the axis of a"
     second = "the second-to-last of b" if b.type.rank > 1 else "the axis of b"
     columns, rows = a.shape[-1], b.shape[-2 if b.type.rank > 1 else 0]
+    call = "multi_dot([..., {}, {}, ...])" if name == "multi_dot" else name + "({}, {})"
     options = {
-        "matmul(a, matrix_transpose(b))": b.type.rank > 1 and is_known_equal(columns, b.shape[-1]),
-        "matmul(matrix_transpose(a), b)": a.type.rank > 1 and is_known_equal(a.shape[-2], rows),
-        "matmul(b, a)": is_known_equal(b.shape[-1], a.shape[-2 if a.type.rank > 1 else 0]),
+        ("a", "matrix_transpose(b)"): b.type.rank > 1 and is_known_equal(columns, b.shape[-1]),
+        ("matrix_transpose(a)", "b"): a.type.rank > 1 and is_known_equal(a.shape[-2], rows),
+        ("b", "a"): is_known_equal(b.shape[-1], a.shape[-2 if a.type.rank > 1 else 0]),
     }
     fitting = [option for option, fits in options.items() if fits]
-    do = f"Did you mean {fitting[0]}?" if fitting else ""
+    do = f"Did you mean {call.format(*fitting[0])}?" if fitting else ""
     return _unequal(name, f"{first} to equal {second}", _two(a, b), do, columns, rows)
 
 
@@ -298,20 +300,17 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     the same for both only where they have as many axes.
     """
     a, b = _numbers("vecdot", x1, x2)
-    ranks = a.type.rank, b.type.rank
     place_a, place_b = _common_axis("vecdot", a, b, axis)
     if not is_known_equal(a.shape[place_a], b.shape[place_b]):
         wanted = f"vectors of one length along axis {axis}"
         raise _unequal("vecdot", wanted, _two(a, b), "", a.shape[place_a], b.shape[place_b])
-    rank = max(ranks)
-    labels: list[list[Hashable]] = []
-    for node, place in zip((a, b), (place_a, place_b), strict=True):
-        others = [each for each in range(node.type.rank) if each != place]
-        moved = [each - node.type.rank for each in range(node.type.rank)]
-        labels.append([moved[each] if each in others else "k" for each in range(node.type.rank)])
-    out = tuple(each for each in range(-rank, 0) if each != place_a - ranks[0])
-    same_shape("vecdot", [_reduced_like(a, place_a), _reduced_like(b, place_b)])
-    return wrap(_pair(ew.conjugate(a), tuple(labels[0]), b, tuple(labels[1]), out))
+    back = place_a - a.type.rank
+    in_a, in_b = (
+        tuple("k" if each == back else each for each in range(-node.type.rank, 0))
+        for node in (a, b)
+    )
+    out = tuple(each for each in max(in_a, in_b, key=len) if each != "k")
+    return wrap(_broadcast_pair("vecdot", ew.conjugate(a), in_a, b, in_b, out))
 
 
 def _common_axis(name: str, a: Node, b: Node, axis: int) -> tuple[int, int]:
@@ -323,11 +322,6 @@ def _common_axis(name: str, a: Node, b: Node, axis: int) -> tuple[int, int]:
         do = f"Did you mean axis={places[0] - ranks[0]}?"
         raise ShapeError(explain(name, wanted, f"axis {axis} for {_two(a, b)}", do))
     return places
-
-
-def _reduced_like(node: Node, axis: int) -> Node:
-    """Something of the shape that is left without an axis."""
-    return full(0, node.dtype, node.shape[:axis] + node.shape[axis + 1 :])
 
 
 def outer(x1: Any, x2: Any, /) -> Tensor:
@@ -426,13 +420,13 @@ def _power_above_zero(x: Node, exponent: float, at_zero: Node) -> Node:
 
 def _largest(x: Node, axes: tuple[int, ...]) -> Node:
     """The largest of values that are not negative; 0 for none."""
-    if builtins.any(is_known_equal(x.shape[axis], 0) for axis in axes):
+    if any(is_known_equal(x.shape[axis], 0) for axis in axes):
         return sum_op(x, axes=axes)
     return reduce.max(x, axes=axes)
 
 
 def _smallest(name: str, x: Node, axes: tuple[int, ...]) -> Node:
-    if builtins.any(is_known_equal(x.shape[axis], 0) for axis in axes):
+    if any(is_known_equal(x.shape[axis], 0) for axis in axes):
         raise ShapeError(explain(name, "at least one element, to find the smallest", str(x.type)))
     return reduce.min(x, axes=axes)
 
@@ -612,13 +606,11 @@ def _pinv(name: str, x: Node, rtol: Any) -> Node:
 
 def _pinv_by_svd(x: Node, tolerance: Node) -> Node:
     u, values, vh = items(ops.svd(x))
-    floor = ew.multiply(expand(_largest(values, (values.type.rank - 1,)), (values.type.rank - 1,)),
-                        tolerance)  # fmt: skip
+    last = values.type.rank - 1
+    floor = ew.multiply(expand(_largest(values, (last,)), (last,)), tolerance)
     is_large = ew.greater(values, broadcast_to(floor, values.shape))
     safe = ew.select(is_large, values, full_like(values, 1))
-    # A NaN is not large, and must not become 0.
-    kept = ew.logical_or(is_large, ew.isnan(values))
-    scales = ew.select(kept, ew.divide(full_like(values, 1), safe), full_like(values, 0))
+    scales = ew.select(is_large, ew.divide(full_like(values, 1), safe), full_like(values, 0))
     return ops.matmul(ops.scale_columns(ops.adjoint(vh), scales), ops.adjoint(u))
 
 
@@ -645,7 +637,7 @@ def solve(x1: Any, x2: Any, /) -> Tensor:
     return _system("solve", ops.solve, x1, x2)
 
 
-def _system(name: str, op: Any, x1: Any, x2: Any) -> Tensor:
+def _system(name: str, op: Callable[[Node, Node], Node], x1: Any, x2: Any) -> Tensor:
     a, b = same_dtype(name, x1, x2, floats=True)
     dtype = a.dtype
     _check_matrix(name, a, is_square=True)
@@ -670,7 +662,7 @@ def _wrong_right_side(name: str, a: Node, b: Node) -> Exception:
     return _unequal(name, wanted, _two(a, b), do, rows, given)
 
 
-def _solved(name: str, op: Any, a: Node, b: Node) -> Node:
+def _solved(name: str, op: Callable[[Node, Node], Node], a: Node, b: Node) -> Node:
     """The solutions for matrices b, whose leading axes broadcast with those of a."""
     *lead_b, rows, columns = b.shape
     rank = b.type.rank
@@ -816,11 +808,11 @@ def multi_dot(arrays: Sequence[Any], /) -> Tensor:
         if node.type.rank != 2 and not (node.type.rank == 1 and place in (0, last)):
             wanted = "matrices; the first and the last may be vectors"
             raise ShapeError(explain("multi_dot", wanted, f"{node.type} at position {place}"))
-    for a, b in zip(nodes[:-1], nodes[1:], strict=True):
+    for a, b in pairwise(nodes):
         if not is_known_equal(a.shape[-1], b.shape[0]):
             raise _cannot_multiply("multi_dot", a, b)
     sizes = [1 if nodes[0].type.rank == 1 else nodes[0].shape[0]]
-    sizes += [node.shape[-1] if node.type.rank == 2 else node.shape[0] for node in nodes[:-1]]
+    sizes += [node.shape[-1] for node in nodes[:-1]]
     sizes += [1 if nodes[-1].type.rank == 1 else nodes[-1].shape[1]]
     splits = _best_splits([_estimate(size) for size in sizes])
 
@@ -905,8 +897,8 @@ def _parsed(subscripts: Any, operands: Sequence[Any]) -> tuple[list[Node], list[
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     texts = inputs.split(",")
     for text in (*texts, output):
-        letters = text.replace("...", "", 1)
-        if wrong := [each for each in letters if not (each.isascii() and each.isalpha())]:
+        plain = text.replace("...", "", 1)
+        if wrong := [each for each in plain if not (each.isascii() and each.isalpha())]:
             wanted = "letters, at most one '...' an operand, ',' and one '->'"
             raise _einsum_error(subscripts, wanted, repr(wrong[0]))
     if len(texts) != len(operands):
@@ -938,7 +930,8 @@ def _term(subscripts: str, text: str, node: Node) -> Labels:
     before, dots, after = text.partition("...")
     extra = node.type.rank - len(before) - len(after)
     if extra < 0 or (extra and not dots):
-        wanted = f"an operand with {len(before) + len(after)} axes for {text!r}"
+        least = "at least " if dots else ""
+        wanted = f"an operand with {least}{len(before) + len(after)} axes for {text!r}"
         do = f"Did you mean '...{text}'?" if extra > 0 else ""
         raise _einsum_error(subscripts, wanted, str(node.type), do)
     return (*before, *range(-extra, 0), *after)
@@ -1156,26 +1149,12 @@ def lu(x: Any, /) -> LUResult:
     node, dtype = _matrix("lu", x)
     packed, rows = items(ops.lu(node))
     height, width = node.shape[-2:]
-    small = _smaller("lu", node.type)
-    order = ops.permutation_matrix(rows, node.dtype)
-    lead, rank = node.shape[:-2], node.type.rank
+    small, rank = dim_min(height, width), node.type.rank
+    order = ops.matrix_transpose(ops.permutation_matrix(rows, node.dtype))
     unit = _rectangle_of_ones(node, height, small)
     lower = ew.add(ops.tril(cut(packed, rank - 1, 0, small), -1), unit)
     upper = ops.triu(cut(packed, rank - 2, 0, small))
-    assert lower.shape == (*lead, height, small) and upper.shape == (*lead, small, width)
-    return LUResult(
-        *(_narrow(each, dtype) for each in (ops.matrix_transpose(order), lower, upper))
-    )
-
-
-def _smaller(name: str, type: TensorType) -> Size:
-    """The smaller side of a matrix."""
-    rows, columns = type.shape[-2:]
-    small = dim_min(rows, columns)
-    if not (is_known_equal(small, rows) or is_known_equal(small, columns)):
-        wanted = "a matrix of which it is known which side is longer"
-        raise UndecidedError(explain(name, wanted, str(type), "Give its named sizes numbers."))
-    return small
+    return LUResult(*(_narrow(each, dtype) for each in (order, lower, upper)))
 
 
 def _rectangle_of_ones(like: Node, rows: Size, columns: Size) -> Node:
@@ -1222,7 +1201,6 @@ def expm(x: Any, /) -> Tensor:
     Matrices with a 1-norm beyond 350,000 give NaN.
     """
     node, dtype = _matrix("expm", x, is_square=True)
-    rank, lead = node.type.rank, node.shape[:-2]
     if is_known_equal(node.shape[-1], 0):
         return _narrow(node, dtype)
     size = _matrix_norm("expm", node, 1)
@@ -1238,7 +1216,6 @@ def expm(x: Any, /) -> Tensor:
         found = ew.select(is_due, ops.matmul(found, found), found)
     limit = ew.less_equal(squarings, full_like(squarings, _MOST_SQUARINGS))
     found = ew.select(_over_matrix(limit, node), found, full_like(found, math.nan))
-    assert found.shape == (*lead, *node.shape[-2:]) and rank == found.type.rank
     return _narrow(found, dtype)
 
 
@@ -1255,7 +1232,8 @@ def _pade(x: Node) -> Node:
 
     def combined(first: int) -> Node:
         """The sum of _PADE[first + 2 k] square**k."""
-        low, high = (_weighted(powers, _PADE[first + shift :: 2]) for shift in (0, 8))
+        low = _weighted(powers, _PADE[first:8:2])
+        high = _weighted(powers[1:], _PADE[first + 8 :: 2])
         return ew.add(low, ops.matmul(powers[3], high))
 
     even, odd = combined(0), ops.matmul(x, combined(1))
@@ -1265,15 +1243,9 @@ def _pade(x: Node) -> Node:
 def _weighted(powers: Sequence[Node], weights: Sequence[float]) -> Node:
     terms = [
         ew.multiply(power, full_like(power, float(weight)))
-        for power, weight in zip(powers, weights, strict=False)
+        for power, weight in zip(powers, weights, strict=True)
     ]
     found = terms[0]
     for term in terms[1:]:
         found = ew.add(found, term)
     return found
-
-
-__all__ = [
-    "cholesky",
-    "concatenate",
-]

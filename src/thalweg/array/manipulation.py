@@ -17,6 +17,7 @@ import numpy as np
 
 from thalweg.array.operands import (
     WEAK_OF_KIND,
+    Number,
     axes_of,
     axis_of,
     from_array,
@@ -154,7 +155,10 @@ def converted(name: str, value: Any, dtype: DType) -> Node:
         value = bool(value)
     if not is_weak(value):
         value = to_tensor(value, name)
-    kind = WEAK_OF_KIND[value.dtype.kind] if isinstance(value, Tensor) else type(value)
+    if isinstance(value, Tensor):
+        kind = WEAK_OF_KIND[value.dtype.kind]
+    else:
+        kind = next(kind for kind in Number if isinstance(value, kind))
     if promote_weak(dtype, kind) is not dtype:
         received = str(node_of(value).type) if isinstance(value, Tensor) else repr(value)
         raise DTypeError(
@@ -173,6 +177,11 @@ def size_node(size: Size, dtype: DType = int64) -> Node:
     return ops.size(dim=size, dtype=dtype) if isinstance(size, Dim) else full(size, dtype)
 
 
+def shaped(node: Node, shape: Shape) -> Node:
+    """The same values in row-major order under another shape."""
+    return node if node.shape == shape else ops.reshape(node, shape=shape)
+
+
 def flat(node: Node) -> Node:
     """All values along one axis, in row-major order."""
     return node if node.type.rank == 1 else ops.reshape(node, shape=(node.type.size,))
@@ -183,7 +192,7 @@ def expand(node: Node, axes: Sequence[int]) -> Node:
     shape = list(node.shape)
     for axis in sorted(axes):
         shape.insert(axis, 1)
-    return ops.reshape(node, shape=tuple(shape))
+    return shaped(node, tuple(shape))
 
 
 def transposed(node: Node, axes: Sequence[int]) -> Node:
@@ -342,7 +351,7 @@ def reshape(x: Any, /, shape: Any, *, copy: bool | None = None) -> Tensor:
     (B, 28, 28) with (-1, 784) -> (B, 784). Tensors never change, so `copy` makes no difference.
     """
     node = operand("reshape", x)
-    return wrap(ops.reshape(node, shape=_whole_shape(node.type, shape)))
+    return wrap(shaped(node, _whole_shape(node.type, shape)))
 
 
 def roll(x: Any, /, shift: Any, *, axis: int | Sequence[int] | None = None) -> Tensor:
@@ -376,7 +385,7 @@ def squeeze(x: Any, /, axis: int | Sequence[int] | None = None) -> Tensor:
         if each not in ones:
             raise ShapeError(explain("squeeze", "axes of size 1", f"axis {each} of {node.type}"))
     shape = tuple(size for each, size in enumerate(node.shape) if each not in axes)
-    return wrap(ops.reshape(node, shape=shape))
+    return wrap(shaped(node, shape))
 
 
 def stack(arrays: Arrays, /, *, axis: int = 0) -> Tensor:

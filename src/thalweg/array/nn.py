@@ -19,6 +19,7 @@ from thalweg.array.operands import (
     axis_of,
     broadcast_shapes,
     broadcast_to,
+    is_number,
     operands,
     pointwise,
     same_dtype,
@@ -880,7 +881,7 @@ def dropout(
     comes back and nothing is drawn.
     """
     node = _floats("dropout", x)
-    if isfull_like(rate):
+    if is_number(rate):
         if not 0 <= rate <= 1:
             raise ArgumentError(explain("dropout", "a rate from 0 to 1", f"{rate}"))
         if rate == 0:

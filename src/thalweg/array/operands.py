@@ -9,6 +9,8 @@ beyond the range of a float type becomes an infinity. A traced Python number has
 it wraps around as a cast does.
 """
 
+import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -446,17 +448,51 @@ def broadcast_to(node: Node, shape: Shape) -> Node:
 
 def pointwise(name: str, op: Callable[..., Node], *values: Any, floats: bool = False) -> Tensor:
     """Apply a pointwise op, or a function of nodes like one, to whatever users pass."""
-    if all(value.__class__ is Tensor for value in values):
-        nodes = [node_of(value) for value in values]
-        first = nodes[0].type
-        same = all(node.type is first for node in nodes) and not any(v._weak for v in values)
-        if same and (first.dtype.is_inexact or not floats):
-            return wrap(op(*nodes))
+    nodes = _of_one_dtype(values, floats) or _beside_number(name, values, floats)
+    if nodes:
+        return wrap(op(*same_shape(name, nodes)))
     found = [to_operand(value, name) for value in values]
     if all(map(is_weak, found)) and not all(map(is_number, found)):
         result = op(*same_shape(name, _weak_nodes(name, found, floats)))
         return wrap(result, weak=result.dtype is not bool_)
     return wrap(op(*operands(name, *found, floats=floats)))
+
+
+# The two commonest mixtures, without the work that the others need.
+
+
+def _of_one_dtype(values: Sequence[Any], floats: bool) -> list[Node] | None:
+    """The nodes of tensors that have one element type already, and one that the op takes."""
+    if any(value.__class__ is not Tensor or value._weak for value in values):
+        return None
+    dtype = values[0].dtype
+    if any(value.dtype is not dtype for value in values) or (floats and not dtype.is_inexact):
+        return None
+    return [node_of(value) for value in values]
+
+
+def _beside_number(name: str, values: Sequence[Any], floats: bool) -> list[Node] | None:
+    """The nodes of a tensor and of a Python number that takes the tensor's element type."""
+    if len(values) != 2:
+        return None
+    place = 0 if values[1].__class__ is Tensor else 1
+    value, tensor = values[place], values[1 - place]
+    kind = value.__class__
+    if tensor.__class__ is not Tensor or tensor._weak or kind not in (int, float):
+        return None
+    dtype = tensor.dtype
+    if not dtype.is_inexact and (floats or kind is float or not dtype.is_integer):
+        return None
+    node = node_of(tensor)
+    sign = math.copysign(1.0, value) if kind is float else 0.0
+    nodes = [node, _spread(name, value, sign, dtype, node.shape)]
+    return nodes if place else nodes[::-1]
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _spread(name: str, value: Any, sign: float, dtype: DType, shape: Shape) -> Node:
+    """A number in a shape; `sign` tells -0.0 from 0.0 in the cache, as equality does not."""
+    return broadcast_to(number(name, value, dtype), shape)
 
 
 def _weak_nodes(name: str, values: Sequence[Any], floats: bool) -> list[Node]:

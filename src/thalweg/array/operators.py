@@ -5,10 +5,13 @@
     x[i] = y                                                    refused: write x.at[i].set(y)
     array + x   np.exp(x)                                       NumPy on the left gives tensors too
 
-An operand that is no tensor, variable, array, number or list is left to its own operator. `==`
-compares element by element while `hash` is that of the handle, so tensors and variables can be keys
-of a dictionary; a search by value (`list.index`, `in` on a list, a weak dictionary) asks `==` for
-one truth value and meets the error for several.
+An operand that is no tensor, variable, array, number, size or list is left to its own operator.
+`==` compares element by element while `hash` is that of the handle, so tensors and variables can be
+keys of a dictionary; a search by value (`list.index`, `in` on a list, a weak dictionary) asks `==`
+for one truth value and meets the error for several.
+
+A function of NumPy that has one of ours gives what ours gives, traced and recorded; its other
+functions compute on the values and give arrays.
 """
 
 import operator
@@ -236,7 +239,12 @@ def _assign_sub(self: Variable, value: Any, /) -> Variable:
     return self.assign(elementwise.subtract(self, value))
 
 
+def _contains(self: Any, value: Any) -> bool:
+    return bool(utility.any(elementwise.equal(self, value)))
+
+
 METHODS: dict[str, Any] = {
+    "__contains__": _contains,
     "__divmod__": _forward(_divmod),
     "__rdivmod__": _reflected(_divmod),
     "__getitem__": lambda self, key: get_item(self, key),

@@ -203,20 +203,20 @@ def digitize(x: Any, bins: Any, /, *, right: bool = False) -> Tensor:
         np.all(known[1:] >= known[:-1]) or np.all(known[1:] <= known[:-1])
     ):
         raise ArgumentError(explain("digitize", "bins that ascend or descend", f"{known}"))
-    near, far = ("left", "right") if right else ("right", "left")
+    side = "left" if right else "right"
     if known is not None:
         if np.all(known[1:] >= known[:-1]):
-            return wrap(_searched(edges, values, near))
-        return wrap(_from_end(edges, values, far))
+            return wrap(_searched(edges, values, side))
+        return wrap(_from_end(edges, values, side))
     if is_known_equal(edges.shape[0], 0):
-        return wrap(_searched(edges, values, near))
+        return wrap(_searched(edges, values, side))
     # Which way unknown bins run is data too.
     first, last = (
         reshape(slice(edges, start=(at,), limit=(at + 1,), stride=(1,)), shape=())
         for at in (0, edges.shape[0] - 1)
     )
     falls = broadcast(ew.greater(first, last), shape=values.shape, axes=())
-    return wrap(ew.select(falls, _from_end(edges, values, far), _searched(edges, values, near)))
+    return wrap(ew.select(falls, _from_end(edges, values, side), _searched(edges, values, side)))
 
 
 def _from_end(edges: Node, values: Node, side: str) -> Node:

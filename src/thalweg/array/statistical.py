@@ -29,7 +29,7 @@ from thalweg.array.operands import (
     to_tensor,
 )
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, ShapeError, explain
-from thalweg.engine.tensor import Tensor, wrap
+from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.engine.variable import Variable
 from thalweg.ir.dim import Dim, is_known_equal
 from thalweg.ir.leaves import full, full_like, items, literal
@@ -65,6 +65,8 @@ Axis = int | Sequence[int] | None
 
 def floats(name: str, x: Any) -> Node:
     """The node of x; integers and booleans become the default float type."""
+    if x.__class__ is Tensor and not x._weak and x.dtype.is_inexact:
+        return node_of(x)
     return same_dtype(name, x, floats=True)[0]
 
 

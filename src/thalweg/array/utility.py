@@ -51,7 +51,7 @@ def diff(
     """The differences of neighbours along an axis, taken n times: (B, N) -> (B, N - n).
 
     `prepend` and `append` are joined to x first; one without axes counts as one element. For
-    booleans the difference says whether neighbours differ.
+    booleans the difference says whether neighbours differ. With n = 0 it is x itself.
     """
     ends = {"prepend": prepend, "append": append}
     given = {name: end for name, end in ends.items() if end is not None}
@@ -59,6 +59,8 @@ def diff(
     axis = axis_of("diff", axis, node.type.rank)
     if isinstance(n, bool) or not hasattr(n, "__index__") or n.__index__() < 0:
         raise ArgumentError(explain("diff", "an n of 0 or more", f"{n!r}"))
+    if not n:
+        return wrap(node)
     parts = [node]
     for name, end in zip(given, joined, strict=True):
         parts.insert(0 if name == "prepend" else len(parts), _end(end, node, axis))

@@ -26,17 +26,16 @@ from thalweg.ops.random import split_key
 
 def seed_words(name: str, seed: object) -> np.ndarray:
     """uint32[2]: the key of a seed, an integer of at most 64 bits; negative ones wrap around."""
-    is_integer = hasattr(seed, "__index__") and not isinstance(seed, (bool, np.bool_, Tensor))
-    if not is_integer:
+    if not hasattr(seed, "__index__") or isinstance(seed, (bool, np.bool_, Tensor)):
         raise ArgumentTypeError(
             explain(name, "an integer as seed", f"{seed!r} of {type(seed).__name__}")
         )
-    try:
-        return definitions.seed_key(seed.__index__())  # type: ignore[attr-defined]
-    except OverflowError:
+    number = seed.__index__()
+    if not -(2**63) <= number < 2**64:
         raise ArgumentError(
             explain(name, "a seed of at most 64 bits", f"{seed}", "Reduce it first: seed % 2**64.")
-        ) from None
+        )
+    return definitions.seed_key(number)
 
 
 class Generator:

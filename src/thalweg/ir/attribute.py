@@ -17,7 +17,7 @@ import numpy as np
 
 from thalweg.base.errors import ArgumentTypeError, explain
 from thalweg.ir.dim import Dim
-from thalweg.ir.types import Literal, TensorType, as_dtype
+from thalweg.ir.types import DTYPES, Literal, TensorType, as_dtype
 
 
 class Required:
@@ -44,6 +44,7 @@ class Kind:
     default: Any = REQUIRED
 
     wanted = "a value"
+    advice = ""
 
     def normalise(self, value: Any) -> Any:
         raise TypeError
@@ -80,6 +81,7 @@ class Text(Kind):
 
 class Element(Kind):
     wanted = "an element type"
+    advice = f"Write one of {', '.join(dtype.name for dtype in DTYPES)}."
 
     def normalise(self, value: Any) -> Any:
         return as_dtype(value)
@@ -123,6 +125,7 @@ class Types(Kind):
 
 class Kept(Kind):
     wanted = "a Function or another hashable object"
+    advice = "Attributes are compared and hashed: give numbers, strings or tuples of them."
 
     def normalise(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -138,10 +141,8 @@ def normalise(op_name: str, name: str, kind: Kind, value: Any) -> Any:
     try:
         return kind.normalise(value)
     except (TypeError, AttributeError):
-        do = ""
-        if type(value).__hash__ is None and not isinstance(value, (list, np.ndarray)):
-            do = "Attributes are compared and hashed: give numbers, strings or tuples of them."
-        elif type(value).__name__ == "Tensor":
+        do = kind.advice
+        if type(value).__name__ == "Tensor":
             do = "A tensor is data, not metadata: pass a Python value, or mark it static."
         raise ArgumentTypeError(
             explain(

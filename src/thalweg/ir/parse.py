@@ -29,8 +29,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"[0-9]{1,40}(?![0-9])")
 _INTEGER = re.compile(rf"-?{_NUMBER.pattern}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
-_SPACE = re.compile(r"(?:\s|;[^\n]*)*")
+_SPACE = re.compile(r"\s*")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_COMMENT = re.compile(rf"{_STRING.pattern}|;[^\n]*")
 _ATOM = re.compile(r"[^\s,()\[\]:;]+")
 _NONE = re.compile(r"none(?![A-Za-z0-9_])(?!\s*\()")
 _RETURN = re.compile(r"return(?![A-Za-z0-9_])")
@@ -65,7 +66,7 @@ class _Reader:
     """A position in a text, and what can be read from there."""
 
     def __init__(self, text: str, host: Mapping[str, Any]):
-        self.text = text
+        self.text = _COMMENT.sub(_blanked, text)
         self.host = host
         self.position = 0
 
@@ -151,7 +152,8 @@ class _Reader:
 
     def line(self, nodes: dict[str, Node]) -> None:
         start = self.position
-        self.expect("%")
+        if not self.accept("%"):
+            self.fail("a line or 'return'")
         key = f"%{self.take(_NUMBER, 'a number').group()}"
         if key in nodes:
             self.fail(f"a number other than {key}, which is taken,", start)
@@ -183,7 +185,8 @@ class _Reader:
                 key = match.group(1)
                 if key not in op.attributes or key in attrs:
                     known = ", ".join(each for each in op.attributes if each not in attrs)
-                    self.fail(f"one of the attributes {known or '(none left)'}")
+                    is_open = f"an attribute of {op.name} among {known}"
+                    self.fail(is_open if known else f"no other attribute of {op.name}")
                 self.position = match.end()
                 attrs[key] = self.value(op.attributes[key])
             else:
@@ -322,8 +325,8 @@ class _Reader:
 
     def _is_tuple(self, end: int) -> bool:
         source = self.text[self.position : end].rstrip()
-        if source == "()":
-            return True
+        if not source[1:-1].strip():
+            return source.endswith(")")
         depth = 0
         has_comma = False
         for index, character in enumerate(source):
@@ -383,6 +386,12 @@ class _Reader:
             return b"".join(_bytes_of(word, dtype.real) for word in words)
         except (ValueError, OverflowError):
             self.fail(f"a number of type {dtype}", start)
+
+
+def _blanked(match: re.Match) -> str:
+    """A string as it is; spaces for a comment, so that everything keeps its place."""
+    found = match.group()
+    return found if found.startswith('"') else " " * len(found)
 
 
 def _bytes_of(word: str, dtype: DType) -> bytes:

@@ -19,7 +19,7 @@ import ml_dtypes
 import numpy as np
 
 from thalweg.base.errors import DTypeError, ShapeError, explain
-from thalweg.ir.dim import Dim, as_size
+from thalweg.ir.dim import Dim, as_size, bounds
 
 Size = int | Dim
 Shape = tuple[Size, ...]
@@ -126,6 +126,8 @@ def _lookup(dtype: Any) -> DType | None:
         return dtype
     if isinstance(dtype, str):
         return _by_name.get(dtype) or by_short.get(dtype)
+    if dtype is None:
+        return None  # NumPy would take it for float64
     if isinstance(dtype, type) and dtype in _by_python:
         return _by_python[dtype]
     try:
@@ -260,7 +262,7 @@ def tensor_type(dtype: DType, shape: Shape) -> TensorType:
     # Another kind of integer is the same key: whether it is taken must not depend on what was
     # entered before.
     shape = tuple([as_size(size) for size in shape])
-    if any(type(size) is int and size < 0 for size in shape):
+    if any((bounds(size)[1] or 0) < 0 for size in shape):
         raise ShapeError(explain("shape", "sizes of zero or more", shape_text(shape)))
     new = object.__new__(TensorType)
     _set["dtype"](new, dtype)

@@ -318,7 +318,7 @@ def make_pointwise(growth: Growth) -> Node | None:
 
 
 @cache
-def _samples() -> dict[Op, tuple[Sample, ...]]:
+def small_samples() -> dict[Op, tuple[Sample, ...]]:
     """For each op, its samples whose operands are small."""
     return {
         op: tuple(
@@ -335,7 +335,7 @@ def _samples() -> dict[Op, tuple[Sample, ...]]:
 def _samples_in(dtypes: tuple[DType, ...]) -> dict[Op, tuple[Sample, ...]]:
     """The samples whose floats and complex numbers are of the given types, where there are any."""
     found = {}
-    for op, samples in _samples().items():
+    for op, samples in small_samples().items():
         types = [{as_dtype(np.asarray(arg).dtype) for arg in sample.args} for sample in samples]
         fitting = tuple(
             sample

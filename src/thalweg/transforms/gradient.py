@@ -15,9 +15,10 @@ from typing import Any
 from thalweg.base.errors import GradientError, VerifyError, explain
 from thalweg.base.table import Absent
 from thalweg.ir.dim import is_known_equal
-from thalweg.ir.function import Function, build, inline
-from thalweg.ir.leaves import full_like, item, items
+from thalweg.ir.function import Function
+from thalweg.ir.leaves import full_like, item, items, parameter
 from thalweg.ir.node import Node, made_by
+from thalweg.ir.types import TensorType
 from thalweg.ir.walk import dependents, postorder
 from thalweg.ops.elementwise import add
 from thalweg.ops.mark import mark
@@ -152,19 +153,13 @@ def vjp(function: Function) -> Function:
 
     An argument that no result depends on gets zeros.
     """
-    kept = [type for type in function.result_types if type.dtype.is_inexact]
-    count = len(function.parameters)
-
-    def body(*values: Node) -> list[Node]:
-        args, dys = values[:count], iter(values[count:])
-        results = inline(function, args)
-        filled = [next(dys) if y.dtype.is_inexact else None for y in results]
-        xs = [arg for arg in args if arg.dtype.is_inexact]
-        found = pullback(results, filled, xs)
-        return [full_like(x, 0) if dx is None else dx for x, dx in zip(xs, found, strict=True)]
-
-    names = [*function.parameter_names, *(f"d{index}" for index in range(len(kept)))]
-    return build(f"{function.name}_vjp", [*function.parameter_types, *kept], body, names)
+    cotangents = _more_parameters(function, "d", function.result_types)
+    given = iter(cotangents)
+    dys = [next(given) if y.dtype.is_inexact else None for y in function.results]
+    xs = [x for x in function.parameters if x.dtype.is_inexact]
+    found = pullback(function.results, dys, xs)
+    dxs = [full_like(x, 0) if dx is None else dx for x, dx in zip(xs, found, strict=True)]
+    return Function(f"{function.name}_vjp", (*function.parameters, *cotangents), tuple(dxs))
 
 
 def jvp(function: Function) -> Function:
@@ -172,16 +167,25 @@ def jvp(function: Function) -> Function:
 
     Tangents of results that are not inexact are left out.
     """
-    count = len(function.parameters)
-    tangent_types = [type for type in function.parameter_types if type.dtype.is_inexact]
+    tangents = _more_parameters(function, "t", function.parameter_types)
+    pushed = pushforward(function.results, function.parameters, tangents)
+    parameters, results = (*function.parameters, *tangents), (*function.results, *pushed)
+    return Function(f"{function.name}_jvp", parameters, results)
 
-    def body(*values: Node) -> list[Node]:
-        args, tangents = values[:count], values[count:]
-        results = inline(function, args)
-        return [*results, *pushforward(results, args, tangents)]
 
-    names = [*function.parameter_names, *(f"t{index}" for index in range(len(tangent_types)))]
-    return build(f"{function.name}_jvp", [*function.parameter_types, *tangent_types], body, names)
+def _more_parameters(
+    function: Function, prefix: str, types: Sequence[TensorType]
+) -> tuple[Node, ...]:
+    """A parameter for each inexact type, under names that the Function does not have yet."""
+    taken = set(function.parameter_names)
+    found: list[Node] = []
+    for type in types:
+        if type.dtype.is_inexact:
+            name = f"{prefix}{len(found)}"
+            while name in taken:
+                name += "_"
+            found.append(parameter(name=name, type=type))
+    return tuple(found)
 
 
 def pushforward(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list[Node]:
