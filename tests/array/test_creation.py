@@ -241,6 +241,13 @@ def test_copy_false_refuses_what_it_cannot_share():
     assert shared.tolist() == [0, 98]
 
 
+def test_every_tensor_is_laid_out_row_by_row():
+    for x in (np.arange(6.0).reshape(2, 3).T, np.asfortranarray(np.ones((2, 3), ">f4"))):
+        assert asarray(x).numpy().flags.c_contiguous
+        assert asarray(x, dtype="int8").numpy().flags.c_contiguous
+        assert asarray([x, x]).numpy().flags.c_contiguous
+
+
 def test_from_numpy_shares_memory():
     x = np.arange(3, dtype=np.float32)
     tensor = from_numpy(x)
@@ -294,6 +301,28 @@ def test_torch_tensors_are_operands_after_conversion():
         from_dlpack(torch.ones(2, requires_grad=True))
     with pytest.raises(ArgumentError, match="convert bfloat16"):
         from_dlpack(torch.ones(2, dtype=torch.bfloat16))
+
+
+class Lender:
+    """A producer of DLPack that does not say whether its memory may be written to."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, *, max_version=None, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_memory_of_an_unknown_producer_is_copied():
+    x = np.arange(3.0)
+    ours = from_dlpack(Lender(x))
+    shared = from_dlpack(Lender(x), copy=False)
+    x[0] = 7
+    assert ours.tolist() == [0, 1, 2]
+    assert shared.tolist() == [7, 1, 2]
 
 
 class ElsewhereArray:
@@ -431,6 +460,14 @@ def test_linspace_hits_whole_numbers(num):
     assert linspace(0, num - 1, num, dtype="int32").tolist() == list(range(num))
     assert linspace(0, -10, num, dtype="int16").tolist() == np.floor(
         np.linspace(0, -10, num)).tolist()  # fmt: skip
+
+
+def test_linspace_rounds_once():
+    assert linspace(0, 1, 11, dtype="float64").tolist() == [each / 10 for each in range(11)]
+    # 0.8 + (0.2 - 0.8) is not 0.2.
+    assert linspace(0.8, 0.2, 4, dtype="float64").numpy()[-1] == 0.2
+    far = 1.7e308
+    assert linspace(-far, far, 3, dtype="float64").tolist() == [-far, 0, far]
 
 
 def test_linspace_of_complex_numbers():

@@ -90,6 +90,14 @@ def test_matmul():
     assert_same(asarray(a) @ asarray(b[:, 0]), a @ b[:, 0])
 
 
+def test_zeros_keep_their_signs():
+    x = ones((1,))
+    found = [x * 0.0, x * -0.0, x / 0.0, x / -0.0, 0.0 - (x - x), -0.0 - (x - x)]
+    assert [str(each.numpy()) for each in found] == [
+        "[0.]", "[-0.]", "[inf]", "[-inf]", "[0.]", "[-0.]",
+    ]  # fmt: skip
+
+
 def test_divmod():
     quotient, rest = divmod(asarray(WHOLE), 4)
     assert_same(quotient, WHOLE // 4)

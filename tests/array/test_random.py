@@ -563,13 +563,13 @@ def test_keys_made_while_tracing():
         assert traced(seed).tolist() == random.key(seed).tolist()
     folded = function(lambda step: random.fold_in(KEY, step))
     assert folded(7).tolist() == random.fold_in(KEY, 7).tolist()
-    scanned = scan(
-        lambda key, _: (
-            (random.split(key), 0)[0:1] and (random.fold_in(key, 1), random.uniform(key=key))
-        ),
-        KEY,
-        np.arange(3),
-    )
+
+
+def test_a_loop_carries_its_key():
+    def step(key, _):
+        return random.fold_in(key, 1), random.uniform(key=key)
+
+    scanned = scan(step, KEY, np.arange(3))
     key, wanted = KEY, []
     for _ in range(3):
         wanted.append(random.uniform(key=key).item())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from thalweg.array import elementwise as ew
+from thalweg.array.control import callback
 from thalweg.array.derivatives import GradientTape
 from thalweg.array.operands import to_tensor
 from thalweg.base.errors import ArgumentTypeError, ShapeError
@@ -225,3 +226,23 @@ def test_tensors_made_after_the_tape_are_cut_at_once():
     float(z)
     assert is_leaf(node_of(z))
     assert tape.gradient(y, x).tolist() == [4.0]
+
+
+def test_a_loop_that_looks_at_its_loss_only_computes_each_step_once(counted):
+    w = to_tensor([1.0])
+    for _ in range(50):
+        loss = ew.multiply(w, w)
+        w = ew.add(w, 1.0)
+        float(loss)
+    assert len(counted) == 50
+
+
+def test_an_error_in_what_was_not_asked_for_waits():
+    def fail(array):
+        raise ValueError("not now")
+
+    x = to_tensor([1.0])
+    bad = callback(fail, x, x)
+    assert ew.add(x, 1).tolist() == [2.0]
+    with pytest.raises(ValueError, match="not now"):
+        bad.numpy()

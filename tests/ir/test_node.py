@@ -360,12 +360,10 @@ def test_a_node_is_one_while_others_let_it_go(eager_switching):
 
 @pytest.fixture(scope="module")
 def deep():
-    def body(x):
-        for _ in range(DEPTH):
-            x = negative(x)
-        return x
-
-    return build("deep", [tensor_type(float64, ())], body)
+    x = y = input_of(shape=(), dtype=float64)
+    for _ in range(DEPTH):
+        y = negative(y)
+    return Function("deep", (x,), (y,))
 
 
 def test_a_deep_graph_is_walked(deep):

@@ -53,7 +53,6 @@ from thalweg.ir.types import (
     int64,
     shape_text,
     tensor_type,
-    uint64,
 )
 from thalweg.ops import elementwise as ops
 from thalweg.ops import movement
@@ -136,7 +135,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
                 "Detach it from its graph, or convert bfloat16 to float32, first.",
             )
         ) from None
-    return _adopt("from_dlpack", array, None, copy, is_foreign=True)
+    return _adopt("from_dlpack", array, None, copy)
 
 
 def from_numpy(array: np.ndarray, /) -> Tensor:
@@ -152,10 +151,8 @@ def from_numpy(array: np.ndarray, /) -> Tensor:
     return _adopt("from_numpy", array, None, copy=False)
 
 
-def _adopt(
-    name: str, array: Any, dtype: DType | None, copy: bool | None, is_foreign: bool = False
-) -> Tensor:
-    """The tensor of an array, shared or copied; foreign memory may be writeable by its producer."""
+def _adopt(name: str, array: Any, dtype: DType | None, copy: bool | None) -> Tensor:
+    """The tensor of an array, shared or copied; memory that another library owns is not frozen."""
     found = native(array, name)
     if dtype is not None:
         found = cast_array(name, found, dtype)
@@ -167,7 +164,7 @@ def _adopt(
             raise _needs_copy(name, f"{np.asarray(array).dtype} ({layout}){wanted}")
         return from_buffer(found)
     if is_same:
-        found = np.array(found, order="C") if copy or is_foreign else unchanging(found)
+        found = np.array(found, order="C") if copy else unchanging(found)
     return from_array(found)
 
 
@@ -315,24 +312,23 @@ def _count(start: Size, stop: Size, step: int) -> Size:
 
 
 def _count_up(start: Size, count: Size, step: int, dtype: DType) -> Node:
-    """Integers by iota. Arithmetic wraps around, so values that fit come out exact."""
-    is_plain = isinstance(start, int) and start == 0 and step == 1
-    wide = dtype if dtype is uint64 or (is_plain and dtype.is_integer) else int64
-    node = movement.iota(dtype=wide, shape=_shape("arange", count), axis=0)
+    """Integers by iota in int64. Arithmetic wraps around, so values that fit come out exact."""
+    shape = _shape("arange", count)
+    if isinstance(start, int) and start == 0 and step == 1 and dtype.is_integer:
+        return movement.iota(dtype=dtype, shape=shape, axis=0)
+    node = movement.iota(dtype=int64, shape=shape, axis=0)
     if step != 1:
-        node = ops.multiply(node, constant_like(node, _wrapped(step, wide)))
+        node = ops.multiply(node, constant_like(node, _wrapped(step)))
     if isinstance(start, Dim):
-        offset = movement.size(dim=start, dtype=wide)
-        node = ops.add(node, broadcast_to(offset, node.shape))
+        node = ops.add(node, broadcast_to(movement.size(dim=start, dtype=int64), shape))
     elif start:
-        node = ops.add(node, constant_like(node, _wrapped(start, wide)))
-    return node if wide is dtype else ops.cast(node, dtype=dtype)
+        node = ops.add(node, constant_like(node, _wrapped(start)))
+    return node if dtype is int64 else ops.cast(node, dtype=dtype)
 
 
-def _wrapped(value: int, dtype: DType) -> int:
-    """An integer modulo 2**64 as int64 or uint64."""
-    residue = value % 2**64
-    return residue - 2**64 if dtype is int64 and residue >= 2**63 else residue
+def _wrapped(value: int) -> int:
+    """An integer modulo 2**64, as int64."""
+    return (value + 2**63) % 2**64 - 2**63
 
 
 def _count_up_in_double(start: float, stop: float, step: float) -> np.ndarray:

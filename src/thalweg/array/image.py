@@ -22,12 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.array.manipulation import cut, join, operand, size_node, transposed
+from thalweg.array.manipulation import converted, cut, join, operand, size_node, transposed
 from thalweg.array.operands import (
     broadcast_shapes,
     broadcast_to,
     from_array,
-    number,
     shape_of,
     to_dtype,
     to_operand,
@@ -670,7 +669,7 @@ def pad_to(
                     "Crop the images first." if before is None else "",
                 )
             )
-    fill = number("pad_to", value, node.dtype)
+    fill = _fill("pad_to", value, node.dtype)
     interior = (0,) * layout.rank
     return wrap(movement.pad(node, fill, low=tuple(low), high=tuple(high), interior=interior))
 
@@ -730,7 +729,7 @@ def _windows(
             x, full(0, x.dtype), low=tuple(low), high=tuple(high), interior=(0,) * x.type.rank
         )
     else:
-        if not is_known_at_least(size, reach):
+        if is_known_at_least(reach, size + 1):
             raise ShapeError(
                 explain(
                     name,
@@ -739,7 +738,7 @@ def _windows(
                     "Write padding='same', or take smaller patches.",
                 )
             )
-        count = (size - reach) // step + 1
+        count = dim_max(0, (size - reach) // step + 1)
     shape = (count, length)
     begin, offset = (movement.iota(dtype=int64, shape=shape, axis=each) for each in (0, 1))
     begin = ops.multiply(begin, full_like(begin, step))
@@ -768,7 +767,7 @@ def _wrapped(index: Node, size: Size) -> Node:
     return ops.remainder(index, count)
 
 
-def _mirrored(index: Node, size: Size) -> Node:
+def mirrored_index(index: Node, size: Size) -> Node:
     """d c b | a b c d | c b a"""
     _, last = _limit(index, size)
     turn = ops.maximum(last, full_like(last, 1))
@@ -791,7 +790,7 @@ _OUTSIDE: dict[str, Callable[[Node, Size], Node]] = {
     "constant": _held,
     "nearest": _held,
     "wrap": _wrapped,
-    "mirror": _mirrored,
+    "mirror": mirrored_index,
     "reflect": _reflected,
 }
 
@@ -825,18 +824,20 @@ def _sample(
     order: int,
     fill_mode: str,
     fill_value: Any,
+    never: Node | None = None,
 ) -> Node:
-    """x at places between its values; the shape is that of `gather`."""
+    """x at places between its values, as `gather` shapes them; the fill value where `never`."""
     ops.check_elements(name, REAL, x.type)
     _choice(name, "fill_mode", fill_mode, FILL_MODES)
     dtype = x.dtype
     if order == 0:
         half = full_like(places[0], 0.5)
         whole = [ops.cast(ops.floor(ops.add(each, half)), dtype=int64) for each in places]
-        return _read(x, whole, axes, batch, fill_mode, number(name, fill_value, dtype))
+        fill = _fill(name, fill_value, dtype)
+        return _filled(_read(x, whole, axes, batch, fill_mode, fill), fill, never)
     wide = promote(_wide(x).dtype, places[0].dtype)
     x = ops.cast(x, dtype=wide)
-    fill = number(name, fill_value, wide)
+    fill = _fill(name, fill_value, wide)
     lower, shares = [], []
     for each in places:
         each = ops.cast(each, dtype=wide)
@@ -852,8 +853,22 @@ def _sample(
             ops.multiply, [pair[up] for pair, up in zip(shares, corner, strict=True)]
         )
         terms.append(ops.multiply(found, _spread(share, found, range(share.type.rank))))
-    mixed = functools.reduce(ops.add, terms)
+    mixed = _filled(functools.reduce(ops.add, terms), fill, never)
     return ops.cast(mixed if dtype.is_float else ops.round(mixed), dtype=dtype)
+
+
+def _fill(name: str, value: Any, dtype: DType) -> Node:
+    """One value for what lies outside."""
+    node = converted(name, value, dtype)
+    if node.type.rank:
+        raise ShapeError(explain(name, "one number to fill with", str(node.type)))
+    return node
+
+
+def _filled(found: Node, fill: Node, never: Node | None) -> Node:
+    if never is None:
+        return found
+    return ops.select(_spread(never, found, range(never.type.rank)), _spread(fill, found), found)
 
 
 def map_coordinates(
@@ -950,9 +965,7 @@ def affine_transform(
     safe = ops.select(never, full_like(scale, 1), scale)
     places = (ops.divide(y, safe), ops.divide(x, safe))
     order = INTERPOLATIONS.index(interpolation)
-    found = _sample(name, node, places, axes, 1, order, fill_mode, fill_value)
-    ground = _spread(number(name, fill_value, found.dtype), found)
-    found = ops.select(_spread(never, found, (0, 1, 2)), ground, found)
+    found = _sample(name, node, places, axes, 1, order, fill_mode, fill_value, never)
     if data_format == "channels_first":
         found = transposed(found, (0, 3, 1, 2))
     return wrap(found if layout.is_batched else movement.reshape(found, shape=found.shape[1:]))
@@ -1063,7 +1076,7 @@ def sobel_edges(images: Any, *, data_format: str = "channels_last") -> Tensor:
         size = x.shape[axis]
         index = movement.iota(dtype=int64, shape=(size + 2,), axis=0)
         index = ops.subtract(index, full_like(index, 1))
-        x = take(x, _mirrored(index, size), axis)
+        x = take(x, mirrored_index(index, size), axis)
 
     def along(x: Node, axis: int, weights: Sequence[float]) -> Node:
         size = x.shape[axis] - 2
@@ -1136,7 +1149,7 @@ def ssim(
     a, b, layout, result = _two("ssim", x, y, data_format)
     (size, _) = _pair("ssim", "a filter_size", filter_size)
     for axis in (layout.rows, layout.columns):
-        if not is_known_at_least(a.shape[axis], size):
+        if is_known_at_least(size, a.shape[axis] + 1):
             raise ShapeError(
                 explain(
                     "ssim",

@@ -20,10 +20,14 @@ from thalweg.array.operands import (
     broadcast_shapes,
     broadcast_to,
     is_number,
+    is_weak,
     operands,
     pointwise,
+    result_dtype,
     same_dtype,
+    same_shape,
     shape_of,
+    to_dtype,
     to_tensor,
 )
 from thalweg.array.random import Generator, draw_key
@@ -32,7 +36,15 @@ from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.ir.dim import Dim, ceil_div, dim_max, is_known_at_least, is_known_equal
 from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.node import Node
-from thalweg.ir.types import Shape, Size, as_dtype, bool_, shape_text, tensor_type
+from thalweg.ir.types import (
+    DEFAULT_FLOAT,
+    Shape,
+    Size,
+    as_dtype,
+    bool_,
+    shape_text,
+    tensor_type,
+)
 from thalweg.ops import composite as ops
 from thalweg.ops import contract, window
 from thalweg.ops.broadcast import sum as sum_op
@@ -138,9 +150,17 @@ def _squareplus(x: Node, b: Node) -> Node:
     return multiply(add(x, sqrt(add(square(x), b))), full_like(x, 0.5))
 
 
-def _apply(name: str, function: Callable[..., Node], *values: Any) -> Tensor:
+def _apply(name: str, function: Callable[..., Node], x: Any, *parameters: Any) -> Tensor:
     """A formula on floats; 16 bits are widened first and the result rounded once."""
-    return pointwise(name, in_wide(function), *values, floats=True)
+    if not parameters:
+        return pointwise(name, in_wide(function), x, floats=True)
+    values = [each if is_weak(each) else to_tensor(each, name) for each in (x, *parameters)]
+    dtype = result_dtype(name, values)
+    dtype = dtype if dtype.is_inexact else DEFAULT_FLOAT
+    if not dtype.is_float:
+        raise DTypeError(explain(name, "real numbers", dtype.name, "Take abs(x) or real(x)."))
+    nodes = [to_dtype(name, value, wide_dtype(dtype)) for value in values]
+    return wrap(to(function(*same_shape(name, nodes)), dtype))
 
 
 def relu(x: Any) -> Tensor:

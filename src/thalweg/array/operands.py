@@ -147,7 +147,7 @@ def from_array(array: np.ndarray) -> Tensor:
     """The tensor of an array that nobody will change; in a trace a small one is a constant."""
     if current_trace() is not None and array.size <= MOST_LITERAL:
         return wrap(literal(array))
-    return from_buffer(array)
+    return from_buffer(np.asarray(array, order="C"))
 
 
 def default_dtype(kind: type) -> DType:

@@ -286,7 +286,8 @@ def _variance(name: str, x: Node, axes: Sequence[int], correction: Any) -> Node:
 
 def _correction(name: str, correction: Any) -> float:
     if isinstance(correction, (bool, Tensor, Variable)) or not hasattr(correction, "__float__"):
-        raise ArgumentTypeError(explain(name, "a number as correction", repr(correction)))
+        do = "A correction is no data: write a Python number, such as correction=1."
+        raise ArgumentTypeError(explain(name, "a number as correction", repr(correction), do))
     return float(correction)
 
 

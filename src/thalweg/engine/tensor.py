@@ -6,13 +6,14 @@ holds. Tensors are immutable. The operators and methods that need promotion and 
 installed by the `array` floor.
 """
 
+import contextlib
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from thalweg.base.errors import ArgumentTypeError, ShapeError, explain
+from thalweg.base.errors import ArgumentTypeError, ShapeError, ThalwegError, explain
 from thalweg.engine.context import Trace, current_trace, leaked, no_value
 from thalweg.engine.run import evaluate_nodes, own
 from thalweg.engine.tape import active_recorder
@@ -39,6 +40,7 @@ class Cell:
         if self.buffer is not None:
             return
         self.buffer = value
+        _waiting.pop(id(self), None)
         recorder = self.recorder() if self.recorder is not None else None
         heir = recorder.in_charge() if recorder is not None else None
         if heir is None:
@@ -50,6 +52,28 @@ class Cell:
         """Become a leaf: the value without the graph it came from."""
         if self.buffer is not None and not is_leaf(self.node):
             self.node = leaf(self.buffer)
+
+
+class _Wait(weakref.ref):
+    """A cell without a value, held weakly."""
+
+    __slots__ = ("key",)
+
+
+# Every cell that some tensor holds and that has no value yet.
+_waiting: dict[int, _Wait] = {}
+
+
+def _give_up(wait: _Wait) -> None:
+    if _waiting.get(wait.key) is wait:
+        del _waiting[wait.key]
+
+
+def _wait(cell: Cell) -> Cell:
+    wait = _Wait(cell, _give_up)
+    wait.key = id(cell)
+    _waiting[wait.key] = wait
+    return cell
 
 
 class _Link(weakref.ref):
@@ -85,7 +109,7 @@ def cell_of(node: Node) -> Cell:
     """The live cell of a node, or a new one."""
     found = live_cell(node)
     if found is None:
-        found = Cell(node)
+        found = _wait(Cell(node))
         _links[id(node)] = _Link(node, _forget, found)
         return found
     recorder = active_recorder()
@@ -94,7 +118,8 @@ def cell_of(node: Node) -> Cell:
     if found.node is node and found.recorder is not None and found.recorder() is recorder:
         return found
     # The value may be known, but this tensor needs its graph for the recorder.
-    return Cell(node, found.buffer)
+    cell = Cell(node, found.buffer)
+    return cell if cell.buffer is not None else _wait(cell)
 
 
 def leaf(buffer: np.ndarray, name: str = "data") -> Node:
@@ -428,7 +453,25 @@ def _tensors(value: Any) -> Iterable[Tensor]:
 
 
 def compute(cells: Sequence[Cell]) -> None:
-    """Fill cells, and on the way every live cell of the nodes that get computed."""
+    """Fill cells, and in the same run every other cell that waits for its value.
+
+    A loop that looks at its loss and not at its state would else compute its whole past again at
+    every look. What somebody holds would have been computed at once by an eager library, so this
+    never costs more than that. An error in what was not asked for waits until it is looked at.
+    """
+    chosen = set(map(id, cells))
+    others = [
+        cell
+        for wait in list(_waiting.values())
+        if (cell := wait()) is not None and cell.buffer is None and id(cell) not in chosen
+    ]
+    if others:
+        with contextlib.suppress(Exception):
+            _compute([*cells, *others])
+    _compute([cell for cell in cells if cell.buffer is None])
+
+
+def _compute(cells: Sequence[Cell]) -> None:
     results = evaluate_nodes([cell.node for cell in cells], known_value, _notice)
     for cell, value in zip(cells, results, strict=True):
         cell.fill(value)

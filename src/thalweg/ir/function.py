@@ -248,18 +248,26 @@ def own_sizes(function: Function) -> set[str]:
     return {size for size in sizes if size.isidentifier()}
 
 
-def free_sizes(value: Any) -> set[str]:
-    """The named sizes in a size, a type, an attribute, or a Function beside its own ones."""
+def free_sizes(value: Any, known: dict[Function, set[str]] | None = None) -> set[str]:
+    """The named sizes in a size, a type, an attribute, or a Function beside its own ones.
+
+    `known` keeps what was found for Functions, for a caller that asks again and again.
+    """
     if isinstance(value, Dim):
         return set(symbols(value))
+    known = {} if known is None else known
     if isinstance(value, tuple):
-        return {name for each in value for name in free_sizes(each)}
+        return {name for each in value for name in free_sizes(each, known)}
     if isinstance(value, TensorType):
         return set() if value.is_static else free_sizes(value.shape)
-    if isinstance(value, Function):
-        used = {name for node in value.order() for name in free_sizes((node.type, *node.attrs))}
-        return used - own_sizes(value)
-    return set()
+    if not isinstance(value, Function):
+        return set()
+    if value not in known:
+        used: set[str] = set()
+        for node in value.order():
+            used |= free_sizes((node.type, *node.attrs), known)
+        known[value] = used - own_sizes(value)
+    return known[value]
 
 
 def _new_name(name: str, taken: Iterable[str]) -> str:

@@ -263,7 +263,10 @@ class Rewriter:
         return None
 
     def _endless(self) -> str:
-        often = ", ".join(f"{name} {count} times" for name, count in self.fired.most_common(4))
+        often = ", ".join(
+            f"{name} {'once' if count == 1 else f'{count} times'}"
+            for name, count in self.fired.most_common(4)
+        )
         return explain(
             "rewrite", "rules that come to an end", f"a graph that keeps changing: {often}"
         )

@@ -5,7 +5,7 @@ A Function that does not verify is a defect of Thalweg, never of the user's prog
 
 from typing import NoReturn
 
-from thalweg.base.errors import VerifyError, explain
+from thalweg.base.errors import ThalwegError, VerifyError, explain
 from thalweg.ir.function import Function, free_sizes, inner_functions
 from thalweg.ir.leaves import hole, parameter
 from thalweg.ir.node import ANY, Node, make, type_text
@@ -20,16 +20,19 @@ def verify(function: Function, outer_sizes: frozenset[str] = frozenset()) -> Fun
     from the parameters (for an inner Function, also from around it); Functions among the
     attributes verify in turn.
     """
-    _verify(function, outer_sizes, set())
+    _verify(function, outer_sizes, set(), {})
     return function
 
 
 def _verify(
-    function: Function, outer_sizes: frozenset[str], known: set[tuple[Function, frozenset[str]]]
+    function: Function,
+    outer_sizes: frozenset[str],
+    done: set[tuple[Function, frozenset[str]]],
+    free: dict[Function, set[str]],
 ) -> None:
-    if (function, outer_sizes) in known:
+    if (function, outer_sizes) in done:
         return
-    known.add((function, outer_sizes))
+    done.add((function, outer_sizes))
     names = function.parameter_names
     is_plain = all(map(_is_name, (function.name, *names)))
     if not is_plain or len(set(names)) != len(names):
@@ -40,7 +43,7 @@ def _verify(
     inner: dict[Function, None] = {}
     for node in function.order():
         _verify_node(function, node, own)
-        unknown = free_sizes((node.type, *node.attrs)) - sizes
+        unknown = free_sizes((node.type, *node.attrs), free) - sizes
         if unknown:
             received = f"{', '.join(sorted(unknown))} in {node!r}"
             _fail(function, "sizes named by its parameters", received)
@@ -49,7 +52,7 @@ def _verify(
         if isinstance(result.type, tuple):
             _fail(function, "single tensors as results", type_text(result.type))
     for each in inner:
-        _verify(each, sizes, known)
+        _verify(each, sizes, done, free)
 
 
 def _is_name(name: object) -> bool:
@@ -63,14 +66,18 @@ def _verify_node(function: Function, node: Node, own: set[Node]) -> None:
         if node not in own:
             _fail(function, "its own parameters only", f"{node.attrs[0]}: {node.type}")
         return
+    arity = node.op.arity
+    if arity is not None and len(node.args) != arity:
+        _fail(function, f"{node.op.name} of {arity} operands", f"{len(node.args)}")
     try:
-        attrs = node.attributes
-        is_normal = _is_same(node.op.bind(dict(attrs)), node.attrs)
-        inferred = node.op.infer(*(arg.type for arg in node.args), **attrs)
+        if not _is_same(node.op.bind(node.attributes), node.attrs):
+            _fail(function, f"attributes of {node.op.name} in normal form", repr(node.attrs))
+        inferred = node.op.infer(*(arg.type for arg in node.args), **node.attributes)
+    except VerifyError:
+        raise
     except Exception as error:  # whatever a broken graph makes of the rules of an op
-        _fail(function, f"a well formed {node.op.name}", f"{type(error).__name__}: {error}")
-    if not is_normal:
-        _fail(function, f"attributes of {node.op.name} in normal form", repr(node.attrs))
+        received = error.message if isinstance(error, ThalwegError) else repr(error)
+        _fail(function, f"a well formed {node.op.name}", received.rstrip("."))
     if inferred != node.type:
         _fail(function, f"{node.op.name} of type {type_text(inferred)}", type_text(node.type))
     if make(node.op, node.args, node.attrs) is not node:

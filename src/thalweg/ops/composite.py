@@ -674,17 +674,21 @@ def _infer_sparse(logits: TensorType, labels: TensorType) -> TensorType:
 
 def _evaluate_sparse(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     result = np.full(labels.shape, np.nan, logits.dtype)
-    total = _evaluate_logsumexp(logits, axes=(logits.ndim - 1,))
+    scores = _evaluate_log_softmax(logits, axes=(logits.ndim - 1,))
     for row, label in np.ndenumerate(labels):
         if 0 <= label < logits.shape[-1]:
-            result[row] = total[row] - logits[(*row, int(label))]
+            result[row] = -scores[(*row, int(label))]
     return result
 
 
 def _expand_sparse(logits: Node, labels: Node) -> Node:
     last = logits.type.rank - 1
-    taken = gather(logits, labels, axes=(last,), batch=last)
-    return subtract(logsumexp(logits, axes=(last,)), taken)
+    if _is_empty(logits, (last,)):
+        return full(np.nan, logits.dtype, labels.shape)
+    # Relative to the largest logit: nothing is lost where all are far from 0.
+    shifted = subtract(logits, spread(_peak(logits, (last,)), logits, (last,)))
+    taken = gather(shifted, labels, axes=(last,), batch=last)
+    return subtract(log(sum_op(exp(shifted), axes=(last,))), taken)
 
 
 def _differentiate_sparse(dy: Node, y: Node, logits: Node, labels: Node):
@@ -703,6 +707,8 @@ def _sample_sparse():
         yield Sample((values((3, 4), float64), values((3,), dtype, 0, 3)))
     for dtype in (float32, float64):
         yield Sample((values((0, 3), dtype), values((0,), int32)))
+        nothing = values((2, 0), dtype), values((2,), int32)
+        yield Sample(nothing, name="no class", differentiable=False)
         logits = np.array([[900.0, -900.0, 0.0]] * 3, dtype.numpy)
         yield Sample((logits, np.arange(3)), name="sure of itself")
         yield Sample((logits, np.array([3, -1, 1])), name="outside", differentiable=False)

@@ -16,12 +16,12 @@ from thalweg.base.errors import GradientError, VerifyError, explain
 from thalweg.base.table import Absent
 from thalweg.ir.dim import is_known_equal
 from thalweg.ir.function import Function
-from thalweg.ir.leaves import full_like, item, items, parameter
+from thalweg.ir.leaves import Tag, full_like, item, items, parameter
 from thalweg.ir.node import Node, made_by
 from thalweg.ir.types import TensorType
 from thalweg.ir.walk import dependents, postorder
 from thalweg.ops.elementwise import add
-from thalweg.ops.mark import mark
+from thalweg.ops.mark import alias, mark
 from thalweg.ops.movement import reshape
 
 
@@ -32,7 +32,7 @@ def pullback(
 
     Raises GradientError where the path goes through an op that has no derivative.
     """
-    return _pull(postorder(ys), ys, dys, xs)
+    return _pull(postorder(ys, _Older(xs)), ys, dys, xs)
 
 
 def _pull(
@@ -75,6 +75,21 @@ def _pull(
             if darg is not None and arg in active:
                 _accumulate(cotangents, arg, _fitted(node, arg, darg))
     return [cotangents.get(x) for x in xs]
+
+
+class _Older:
+    """Marks that were made before any of xs, and so cannot depend on them.
+
+    They end the walk: without them a training loop would walk through all of its past steps.
+    """
+
+    def __init__(self, xs: Sequence[Node]):
+        tags = [x.attrs[0] if x.op in (alias, parameter) else None for x in xs]
+        serials = [tag.serial if isinstance(tag, Tag) else -1 for tag in tags]
+        self.limit = min(serials, default=-1)
+
+    def __contains__(self, node: Node) -> bool:
+        return node.op is alias and node.attrs[0].serial < self.limit
 
 
 def _fitted(node: Node, arg: Node, darg: Node) -> Node:
