@@ -1,6 +1,7 @@
 """Linear algebra: NumPy and SciPy as oracle, element types, no elements, derivatives, messages."""
 
 import inspect
+import itertools
 import math
 
 import ml_dtypes
@@ -222,7 +223,7 @@ def test_vector_products_along_axes():
 def test_tensor_products():
     a, b, c = data((2, 3, 4)), data((4, 3, 5)), data((3, 4, 2))
     check(tensordot(a, c), np.tensordot(a, c))
-    for axes in (0, 1, ([1, 2], [1, 0]), ([-1], [0]), (2, 0), ((), ())):
+    for axes in (0, 1, ([1, 2], [1, 0]), ([-1], [0]), (2, 0), ((), ()), np.array([[2], [0]])):
         check(tensordot(a, b, axes=axes), np.tensordot(a, b, axes=axes))
     check(tensordot(a, a, axes=3), np.tensordot(a, a, axes=3))
     check(dot(a, b[:, 0]), np.dot(a, b[:, 0]))
@@ -267,6 +268,7 @@ VECTOR_ORDERS = [0, 1, 2, 3, 0.5, -1, -2.5, INF, -INF]
 MATRIX_ORDERS = ["fro", "nuc", 1, -1, 2, -2, INF, -INF]
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero")
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "complex128", "float32"])
 @pytest.mark.parametrize("ord", VECTOR_ORDERS, ids=str)
@@ -308,9 +310,11 @@ def test_norms_of_nothing_and_of_nan():
         check(vector_norm(nothing, axis=1, ord=ord), np.zeros(3))
     for ord in ("fro", "nuc", 1, 2, INF):
         check(matrix_norm(nothing, ord=ord), 0.0)
-    for ord in (-INF, -2, -1):
+    for ord, x in ((-1, nothing), (-2, nothing), (-INF, nothing.T)):
         with pytest.raises(ShapeError, match="at least one element"):
-            matrix_norm(nothing, ord=ord)
+            matrix_norm(x, ord=ord)
+    with pytest.raises(ShapeError, match="at least one element"):
+        vector_norm(nothing, ord=-INF)
     undefined = np.array([[1.0, NAN], [0.0, 2.0]])
     for ord in MATRIX_ORDERS:
         check(matrix_norm(undefined, ord=ord), NAN)
@@ -354,7 +358,8 @@ def test_derivatives_of_vector_norms(ord):
     x = data((2, 3))
     check_gradient(lambda x: vector_norm(x, ord=ord), x)
     check_gradient(lambda x: weighted(vector_norm(x, ord=ord, axis=1)), x)
-    check_gradient(lambda x: weighted(grad(lambda x: vector_norm(x, ord=ord))(x)), x, 1e-5)
+    if abs(ord) != INF:
+        check_gradient(lambda x: weighted(grad(lambda x: vector_norm(x, ord=ord))(x)), x, 1e-5)
 
 
 @pytest.mark.parametrize("ord", MATRIX_ORDERS, ids=str)
@@ -392,17 +397,14 @@ def test_systems(left, right):
 
 def test_triangles_that_are_turned():
     a, b = data((3, 3), "complex128"), data((3, 2), "complex128", seed=1)
-    for transpose in (False, True):
-        for conjugate in (False, True):
-            for unit_diagonal in (False, True):
-                matrix = np.triu(a)
-                if unit_diagonal:
-                    np.fill_diagonal(matrix, 1)
-                matrix = matrix.T if transpose else matrix
-                matrix = matrix.conj() if conjugate else matrix
-                found = triangular_solve(a, b, lower=False, transpose=transpose,
-                                         conjugate=conjugate, unit_diagonal=unit_diagonal)  # fmt: skip
-                check(found, np.linalg.solve(matrix, b))
+    for transpose, conjugate, unit_diagonal in itertools.product((False, True), repeat=3):
+        matrix = np.triu(a)
+        if unit_diagonal:
+            np.fill_diagonal(matrix, 1)
+        matrix = matrix.T if transpose else matrix
+        matrix = matrix.conj() if conjugate else matrix
+        attrs = {"transpose": transpose, "conjugate": conjugate, "unit_diagonal": unit_diagonal}
+        check(triangular_solve(a, b, lower=False, **attrs), np.linalg.solve(matrix, b))
     check(
         triangular_solve(a.real, b.real, conjugate=True), np.linalg.solve(np.tril(a.real), b.real)
     )
@@ -425,7 +427,7 @@ def test_inverses_and_powers():
     check(matrix_power(fibonacci, 0), np.eye(2, dtype=np.int64))
     singular = np.stack([np.ones((2, 2)), np.eye(2)])
     assert np.isnan(inv(singular).numpy()[0]).all()
-    check(inv(singular)[1] if False else asarray(inv(singular).numpy()[1]), np.eye(2))
+    assert (inv(singular).numpy()[1] == np.eye(2)).all()
     assert np.isnan(solve(singular[0], np.ones(2)).numpy()).all()
 
 
@@ -609,8 +611,8 @@ def test_exponentials():
     assert np.isnan(expm(np.diag([-1e6, 0.0])).numpy()).all()
     assert np.isnan(expm(np.array([[NAN, 0.0], [0.0, 1.0]])).numpy()).all()
     rotation = np.array([[0.0, -1.0], [1.0, 0.0]])
-    check(expm(np.stack([rotation, 1000 * rotation])),
-          [[[math.cos(t), -math.sin(t)], [math.sin(t), math.cos(t)]] for t in (1, 1000)])  # fmt: skip
+    wanted = [[[math.cos(t), -math.sin(t)], [math.sin(t), math.cos(t)]] for t in (1, 1000)]
+    check(expm(np.stack([rotation, 1000 * rotation])), wanted)
 
 
 # Derivatives --------------------------------------------------------------------------------------
@@ -636,8 +638,12 @@ def test_derivatives_of_other_products():
 
 def test_symmetric_functions_have_symmetric_derivatives():
     x = positive((3, 3))
-    for one in (lambda x: weighted(cholesky(x)), lambda x: weighted(cholesky(x, upper=True)),
-                lambda x: weighted(eigvalsh(x)), lambda x: weighted(square(eigh(x).eigenvectors))):  # fmt: skip
+    for one in (
+        lambda x: weighted(cholesky(x)),
+        lambda x: weighted(cholesky(x, upper=True)),
+        lambda x: weighted(eigvalsh(x)),
+        lambda x: weighted(square(eigh(x).eigenvectors)),
+    ):
         found = grad(one)(x).numpy()
         np.testing.assert_allclose(found, found.T, atol=1e-12)
         check_gradient(one, x, 1e-5)
@@ -695,7 +701,7 @@ def test_derivatives_of_least_squares():
 
 def test_derivatives_of_exponentials():
     for x in (data((3, 3)) * 4, np.zeros((3, 3)), np.eye(3) * 20):
-        check_gradient(lambda x: weighted(expm(x)) / 1.0 if False else weighted(expm(x)), x, 1e-4)
+        check_gradient(lambda x: weighted(expm(x)), x, 1e-4)
     generators = data((2, 2))
     found = jacobian(expm)(generators).numpy()
     for place in np.ndindex(2, 2):
@@ -732,7 +738,7 @@ OF_ANY_BATCH = {
     "vecdot": lambda x: vecdot(x, x),
     "tensordot": lambda x: tensordot(x, WEIGHTS, axes=1),
     "kron": lambda x: kron(gram(x), WEIGHTS[:2, :2]),
-    "cross": lambda x: cross(x, x[:, ::-1] if isinstance(x, np.ndarray) else x, axis=1),
+    "cross": lambda x: cross(x, data((3, 1)), axis=-2),
     "multi_dot": lambda x: multi_dot([gram(x), gram(x), gram(x)]),
     "norms": lambda x: (norm(x), vector_norm(x, axis=0, ord=3), matrix_norm(x, ord="nuc")),
     "inv": lambda x: inv(matmul(x, matrix_transpose(x))),
@@ -796,7 +802,7 @@ def test_messages(golden):
         lambda: matmul(zeros((2, 3, 4)), zeros((5, 4, 6))),
         lambda: matmul(a, 2.0),
         lambda: matmul(np.array([True]), np.array([True])),
-        lambda: tensordot(a, a),
+        lambda: tensordot(a, zeros((4, 3))),
         lambda: tensordot(a, a, axes=3),
         lambda: tensordot(a, a, axes=([0], [0, 1])),
         lambda: tensordot(a, zeros((5, 6)), axes=([1], [0])),

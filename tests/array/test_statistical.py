@@ -398,6 +398,11 @@ def test_a_q_that_is_data():
     check(traced(x, 0.25), np.quantile(x, 0.25))
     check(traced(x, 0.75), np.quantile(x, 0.75))
     assert len(traced.variants) == 1
+    # 0.7 * 10 is the place 7, which in float32 it would miss from below.
+    traced = function(lambda x, q: quantile(x, q, method="lower"))
+    check(traced(np.arange(11.0), 0.7), 7.0)
+    grid = np.linspace(0, 1, 200)
+    check(quantile(x, grid), np.quantile(x, grid))
 
 
 def test_derivatives_of_quantiles():

@@ -70,7 +70,7 @@ def test_nodes_compare_and_hash_by_identity():
 
 
 def test_a_node_that_nobody_holds_is_let_go():
-    x = input_of()
+    x = input_of("let go")
     before = count()
     y = sin(sin(negative(x)))
     assert count() == before + 3
@@ -87,7 +87,7 @@ def test_a_node_keeps_its_args_alive():
 
 
 def test_a_node_can_be_made_again_after_it_was_let_go():
-    x = input_of()
+    x = input_of("made again")
     first = weakref.ref(sin(x))
     assert first() is None
     y = sin(x)
@@ -95,11 +95,12 @@ def test_a_node_can_be_made_again_after_it_was_let_go():
 
 
 def test_the_end_of_an_old_entry_leaves_the_new_one_alone():
-    x = input_of()
+    x = input_of("an old entry")
     y = sin(x)
     key = (y.op, y.args, y.attrs)
     old = table._table[key]
     del y
+    assert old() is None
     y = sin(x)
     table._forget(old)
     assert table._table[key]() is y and sin(x) is y
@@ -275,7 +276,7 @@ def test_what_cannot_be_made_says_so(golden):
 
 
 def test_an_op_that_refuses_leaves_nothing_behind():
-    x, y = input_of(), input_of(shape=(4,))
+    x, y = input_of("refused"), input_of("refused", shape=(4,))
     before = count()
     with pytest.raises(ShapeError):
         add(x, y)

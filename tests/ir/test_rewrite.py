@@ -71,7 +71,12 @@ def bindings(pattern, node):
 
 
 def test_a_hole_matches_any_node():
-    for node in (x, sin(x), full(1.0, float32), item(call(x, function=build("f", [of()], sin)), index=0)):
+    for node in (
+        x,
+        sin(x),
+        full(1.0, float32),
+        item(call(x, function=build("f", [of()], sin)), index=0),
+    ):
         assert bindings(sin(X), sin(node) if node.dtype.is_float else node) == [({"x": node}, {})]
 
 

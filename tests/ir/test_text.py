@@ -180,13 +180,17 @@ def test_several_results_are_referred_to_by_position():
 
 
 def test_names_that_text_cannot_hold_are_changed_when_a_function_is_made():
-    function = build("<lambda>", [of(()), of(()), of(())], lambda x, y, z: add(x, z), ["é", "2x", ""])
+    function = build(
+        "<lambda>", [of(()), of(()), of(())], lambda x, y, z: add(x, z), ["é", "2x", ""]
+    )
     assert function.name == "_lambda_"
     assert function.parameter_names == ("_", "x2x", "x")
     assert_reads_back(function)
 
 
-@pytest.mark.parametrize("name", ["none", "return", "host", "true", "f32", "zip", "max", "nonesuch"])
+@pytest.mark.parametrize(
+    "name", ["none", "return", "host", "true", "f32", "zip", "max", "nonesuch"]
+)
 def test_words_of_the_grammar_are_names_too(name):
     inner = build(name, [of(())], sin, [name])
     assert_reads_back(build(name, [of(())], lambda x: items(call(x, function=inner))[0], [name]))
@@ -270,7 +274,9 @@ def test_large_literals_are_packed(count):
 
 def test_numbers_are_written_as_short_as_they_can_be():
     def text(value, dtype):
-        return show(constant_function(np.array(value, dtype.numpy))).split("value=")[1].split(",")[0]
+        return (
+            show(constant_function(np.array(value, dtype.numpy))).split("value=")[1].split(",")[0]
+        )
 
     assert text(0.1, float32) == "f32[] 0.1"
     assert text(0.1, float64) == "f64[] 0.1"
@@ -288,9 +294,7 @@ def test_numbers_are_written_as_short_as_they_can_be():
 def test_host_functions_are_given_by_name():
     double = HostFunction("double", lambda x: 2 * x)
     types = (of((3,)), of((b,)))
-    function = build(
-        "f", [of((3,))], lambda x: items(callback(x, function=double, types=types))[0]
-    )
+    function = build("f", [of((3,))], lambda x: items(callback(x, function=double, types=types))[0])
     assert "function=host:double, types=(f32[3], f32[b])" in show(function)
     assert_reads_back(function, host={"double": double})
     with pytest.raises(TextError, match="the host function 'double', given as parse"):

@@ -92,11 +92,11 @@ def test_what_is_no_element_type_is_refused(value):
     with pytest.raises(DTypeError, match="wants one of bool, int8"):
         as_dtype(value)
     if value is not None:
-        assert all(not (dtype == value) for dtype in DTYPES)
+        assert all(dtype != value for dtype in DTYPES)
 
 
 def test_a_dtype_is_unequal_to_the_rest():
-    assert float32 != float64 and float32 != "float64" and not (float32 == None)  # noqa: E711
+    assert float32 != float64 and float32 != "float64" and float32 != None  # noqa: E711
     assert len({float32, float64, float32}) == 2
 
 
@@ -136,7 +136,9 @@ def test_promotion_is_a_lattice_where_it_is_defined():
             if common(x, y) == "-":
                 continue
             top = promote(x, y)
-            assert promote(x, top) is top and promote(y, top) is top, "the common type is above both"
+            assert promote(x, top) is top and promote(y, top) is top, (
+                "the common type is above both"
+            )
 
 
 def test_promotion_within_a_kind_is_the_standards():

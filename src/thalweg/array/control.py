@@ -14,7 +14,7 @@ from thalweg.array.operands import to_tensor
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, explain
 from thalweg.base.frames import location
 from thalweg.engine.context import Trace, current_trace
-from thalweg.engine.tape import pause, resume
+from thalweg.engine.tape import Pause
 from thalweg.engine.tensor import Tensor, node_of, own_node, wrap
 from thalweg.engine.trace import strong
 from thalweg.engine.tree import LEAF, Structure, flatten, unflatten
@@ -54,16 +54,12 @@ def trace_body(
         raise ArgumentTypeError(explain(name, "a function", repr(python_function)))
     label = getattr(python_function, "__name__", name)
     trace = Trace("body" if label == "<lambda>" else label, current_trace())
-    recorder = pause()
-    try:
-        with trace:
-            inner = [wrap(trace.parameter(f"x{i}", type)) for i, type in enumerate(types)]
-            value = unflatten(structure, inner)
-            output = python_function(*value) if spread else python_function(value)
-            leaves, found = flatten(output)
-            results = [_result(name, leaf) for leaf in leaves]
-    finally:
-        resume(recorder)
+    with Pause(), trace:
+        inner = [wrap(trace.parameter(f"x{i}", type)) for i, type in enumerate(types)]
+        value = unflatten(structure, inner)
+        output = python_function(*value) if spread else python_function(value)
+        leaves, found = flatten(output)
+        results = [_result(name, leaf) for leaf in leaves]
     captured = [tensor for tensor, _ in trace.captured.values()]
     return Body(trace.close(results), captured, found)
 

@@ -706,10 +706,10 @@ class GradientTape(Recorder):
         if not self.is_finished and not self._is_active:
             self.finish()
 
-    def read(self, variable: Any, tensor: Any) -> None:
+    def read(self, variable: Any) -> None:
         automatic = self.watch_accessed_variables and variable.trainable
         if automatic or variable in self._chosen:
-            self._reads.setdefault(variable, {})[node_of(tensor)] = None
+            self._reads.setdefault(variable, {})[variable.node_in(self.trace)] = None
 
     def watch(self, tensor: Any) -> None:
         """Make sure that a tensor or variable, or each in a nesting, counts as a source."""

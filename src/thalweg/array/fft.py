@@ -53,7 +53,8 @@ _OPPOSITE = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 def _real(name: str, x: Any) -> Node:
     node = widened(floats(name, x))
     if node.dtype.is_complex:
-        do = f"Write {name.removeprefix('r')}(x), or take real(x) first."
+        whole = f"Write {name.removeprefix('r')}(x), or take" if name.startswith("r") else "Take"
+        do = f"{whole} real(x) first."
         raise DTypeError(explain(name, "real numbers", str(node.type), do))
     return node
 

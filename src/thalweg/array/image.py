@@ -1144,7 +1144,8 @@ def ssim(
     Means, variances and covariance are those under a Gaussian window, at every place where it
     fits; the result is the mean over places and channels. (Z. Wang, A. C. Bovik, H. R. Sheikh,
     E. P. Simoncelli, Image quality assessment: from error visibility to structural similarity,
-    2004.) Images smaller than the window raise ShapeError.
+    2004.) Images smaller than the window raise ShapeError; where named sizes turn out smaller the
+    result is NaN, the mean of nothing.
     """
     a, b, layout, result = _two("ssim", x, y, data_format)
     (size, _) = _pair("ssim", "a filter_size", filter_size)

@@ -268,6 +268,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -
 
 def _contracted_axes(a: Node, b: Node, axes: Any) -> tuple[list[int], list[int]]:
     ranks = a.type.rank, b.type.rank
+    axes = axes.tolist() if isinstance(axes, np.ndarray) else axes
     if isinstance(axes, (tuple, list)):
         fits = len(axes) == 2
         given = [each if isinstance(each, (tuple, list)) else [each] for each in axes]
@@ -393,7 +394,8 @@ def _kept(node: Node, axes: Sequence[int], keepdims: bool) -> Node:
 
 def _vector_norm(name: str, x: Node, axes: tuple[int, ...], ord: Any) -> Node:
     if isinstance(ord, (str, bool)) or not hasattr(ord, "__float__") or isinstance(ord, Tensor):
-        raise ArgumentError(explain(name, "a number as ord of a vector norm", repr(ord)))
+        do = "Write matrix_norm(x, ord=...) for matrices." if isinstance(ord, str) else ""
+        raise ArgumentError(explain(name, "a number as ord of a vector norm", repr(ord), do))
     power = float(ord)
     if power == 2:
         return root(sum_op(squared_magnitude(x), axes=axes))
@@ -459,11 +461,22 @@ def _best(name: str, x: Node, axes: tuple[int, ...], ord: float) -> Node:
 
 def _check_matrix(name: str, node: Node, is_square: bool = False) -> None:
     if node.type.rank < 2:
-        raise ShapeError(explain(name, "matrices in the last two axes", str(node.type)))
+        do = "Write expand_dims(x, 0) for a row or expand_dims(x, 1) for a column."
+        do = do if node.type.rank else ""
+        raise ShapeError(explain(name, "matrices in the last two axes", str(node.type), do))
     rows, columns = node.shape[-2:]
     if is_square and not is_known_equal(rows, columns):
         wanted = "square matrices in the last two axes"
-        raise _unequal(name, wanted, str(node.type), "", rows, columns)
+        do = _FOR_ANY_MATRIX.get(name, "")
+        raise _unequal(name, wanted, str(node.type), do, rows, columns)
+
+
+_FOR_ANY_MATRIX = {
+    "inv": "Write pinv(x) for the inverse of any matrix.",
+    "solve": "Write lstsq(a, b) for the solution of least squares.",
+    "eigh": "Write svd(x) for a decomposition of any matrix.",
+    "eigvalsh": "Write svdvals(x) for the singular values of any matrix.",
+}
 
 
 def _matrix(name: str, x: Any, is_square: bool = False) -> tuple[Node, DType]:
@@ -641,25 +654,25 @@ def _system(name: str, op: Callable[[Node, Node], Node], x1: Any, x2: Any) -> Te
     a, b = same_dtype(name, x1, x2, floats=True)
     dtype = a.dtype
     _check_matrix(name, a, is_square=True)
-    rows = a.shape[-1]
-    is_vector = b.type.rank == 1
-    if not b.type.rank or not is_known_equal(b.shape[0 if is_vector else -2], rows):
-        raise _wrong_right_side(name, a, b)
+    is_vector = _is_vector(name, a, b)
     matrix = expand(b, (1,)) if is_vector else b
     found = _solved(name, op, widened(a), widened(matrix))
     return _narrow(_picked(found, range(found.type.rank - 1)) if is_vector else found, dtype)
 
 
-def _wrong_right_side(name: str, a: Node, b: Node) -> Exception:
-    rows = a.shape[-1]
+def _is_vector(name: str, a: Node, b: Node) -> bool:
+    """True when b is one vector; refuses a b that has not as many rows as a."""
+    rows, rank = a.shape[-2], b.type.rank
+    given = 1 if not rank else b.shape[max(rank - 2, 0)]
+    if rank and is_known_equal(given, rows):
+        return rank == 1
     do = ""
-    if b.type.rank > 1 and is_known_equal(b.shape[-1], rows):
+    if rank > 1 and is_known_equal(b.shape[-1], rows):
         is_stack = is_known_equal(size_of(b.shape[:-1]), size_of(a.shape[:-2]))
         do = "expand_dims(b, -1)" if is_stack else "matrix_transpose(b)"
         do = f"Did you mean {name}(a, {do})?"
-    given = b.shape[0 if b.type.rank == 1 else -2] if b.type.rank else 1
     wanted = f"b of shape [{rows}] or [...,{rows},k], as many rows as a has"
-    return _unequal(name, wanted, _two(a, b), do, rows, given)
+    raise _unequal(name, wanted, _two(a, b), do, rows, given)
 
 
 def _solved(name: str, op: Callable[[Node, Node], Node], a: Node, b: Node) -> Node:
@@ -671,6 +684,10 @@ def _solved(name: str, op: Callable[[Node, Node], Node], a: Node, b: Node) -> No
         moved = transposed(b, (rank - 2, *range(rank - 2), rank - 1))
         found = op(a, reshape(moved, shape=(rows, size_of((*lead_b, columns)))))
         return transposed(reshape(found, shape=moved.shape), (*range(1, rank - 1), 0, rank - 1))
+    for one, two in zip(reversed(a.shape[:-2]), reversed(lead_b), strict=False):
+        if one != 1 and two != 1 and not is_known_equal(one, two):
+            wanted = "leading axes that broadcast: from the last one backward, equal sizes or 1"
+            raise _unequal(name, wanted, _two(a, b), "", one, two)
     types = [tensor_type(node.dtype, node.shape[:-2]) for node in (a, b)]
     lead = broadcast_shapes(name, types)
     return op(broadcast_to(a, (*lead, rows, rows)), broadcast_to(b, (*lead, rows, columns)))
@@ -722,7 +739,8 @@ def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
     With mode "complete" Q is square and K = M.
     """
     if mode not in ("reduced", "complete"):
-        raise ArgumentError(explain("qr", "mode 'reduced' or 'complete'", repr(mode)))
+        do = "Did you mean mode='complete'?" if mode == "full" else ""
+        raise ArgumentError(explain("qr", "mode 'reduced' or 'complete'", repr(mode), do))
     node, dtype = _matrix("qr", x)
     found = items(ops.qr(node, full=mode == "complete"))
     return QRResult(*(_narrow(each, dtype) for each in found))
@@ -801,7 +819,9 @@ def multi_dot(arrays: Sequence[Any], /) -> Tensor:
     The first and the last may be vectors. Named sizes count as 32 each.
     """
     if not isinstance(arrays, (list, tuple)) or len(arrays) < 2:
-        raise ArgumentError(explain("multi_dot", "a list of at least two arrays", repr(arrays)))
+        is_list = isinstance(arrays, (list, tuple))
+        received = f"a list of {len(arrays)}" if is_list else f"{type(arrays).__name__}"
+        raise ArgumentError(explain("multi_dot", "a list of at least two arrays", received))
     nodes = _numbers("multi_dot", *arrays)
     last = len(nodes) - 1
     for place, node in enumerate(nodes):
@@ -1112,12 +1132,7 @@ def lstsq(x1: Any, x2: Any, /, *, rtol: Any | None = None) -> LstsqResult:
     a, b = same_dtype("lstsq", x1, x2, floats=True)
     dtype = a.dtype
     _check_matrix("lstsq", a)
-    rows = a.shape[-2]
-    is_vector = b.type.rank == 1
-    if not b.type.rank or not is_known_equal(b.shape[0 if is_vector else -2], rows):
-        wanted = f"b of shape [{rows}] or [...,{rows},k], as many rows as a has"
-        given = b.shape[0 if is_vector else -2] if b.type.rank else 1
-        raise _unequal("lstsq", wanted, _two(a, b), "", rows, given)
+    is_vector = _is_vector("lstsq", a, b)
     a, b = widened(a), widened(expand(b, (1,)) if is_vector else b)
     solution = _matmul("lstsq", _pinv("lstsq", a, rtol), b)
     gap = _matmul("lstsq", a, solution)

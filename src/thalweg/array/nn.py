@@ -30,7 +30,7 @@ from thalweg.array.operands import (
     to_dtype,
     to_tensor,
 )
-from thalweg.array.random import Generator, draw_key
+from thalweg.array.random import Generator, draw_key, size_of
 from thalweg.base.errors import ArgumentError, DTypeError, ShapeError, explain
 from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.ir.dim import Dim, ceil_div, dim_max, is_known_at_least, is_known_equal
@@ -347,7 +347,7 @@ def one_hot(x: Any, num_classes: Size, axis: int = -1, dtype: Any = "float32") -
     """1 at each index along a new axis of `num_classes`, 0 elsewhere; none for an index outside."""
     node = node_of(to_tensor(x, "one_hot"))
     place = axis_of("one_hot", axis, node.type.rank + 1)
-    (depth,) = shape_of("one_hot", num_classes)
+    depth = size_of("one_hot", "num_classes", num_classes)
     return wrap(ops.one_hot(node, depth=depth, dtype=as_dtype(dtype), axis=place))
 
 
@@ -361,7 +361,7 @@ def multi_hot(x: Any, num_classes: Size, axis: int = -1, dtype: Any = "float32")
         raise ShapeError(
             explain("multi_hot", "rows of indices", str(node.type), "Write one_hot for one index.")
         )
-    (depth,) = shape_of("multi_hot", num_classes)
+    depth = size_of("multi_hot", "num_classes", num_classes)
     place = axis_of("multi_hot", axis, node.type.rank)
     last = node.type.rank - 1
     lead = node.shape[:-1]
@@ -413,7 +413,7 @@ def _each(name: str, what: str, given: Any, rank: int) -> tuple[Size, ...]:
         sizes = sizes * rank
     if len(sizes) != rank or not all(is_known_at_least(size, 1) for size in sizes):
         raise ShapeError(
-            explain(name, f"{what} of one size of at least 1, or one for each of {rank} axes",
+            explain(name, f"{what} of at least 1, one for all or one for each of {rank} axes",
                     f"{what}={given!r}")
         )  # fmt: skip
     return sizes
@@ -508,7 +508,7 @@ def conv(
     padding: Any = "valid",
     data_format: str | None = None,
     dilation_rate: Sizes = 1,
-    groups: int = 1,
+    groups: Size = 1,
 ) -> Tensor:
     """The cross-correlation of x [N, spatial..., C] with a kernel [spatial..., C / groups, O].
 
@@ -518,14 +518,14 @@ def conv(
     x, kernel = same_dtype("conv", x, kernel)
     x = _channels_last(x, is_first)
     _check_ranks("conv", x, kernel, "[spatial..., C / groups, O]")
-    (groups_,) = shape_of("conv(groups)", groups)
+    (groups,) = _each("conv", "groups", groups, 1)
     channels, depth = x.shape[-1], kernel.shape[-2]
     advice = ""
     if not is_known_equal(depth, 0) and is_known_equal(channels % depth, 0):
         advice = f"groups={channels // depth} would fit."
-    _check_channels("conv", x, kernel, depth * groups_, advice)
+    _check_channels("conv", x, kernel, depth * groups, advice)
     return wrap(
-        _restored(_conv("conv", x, kernel, strides, padding, dilation_rate, groups_), is_first)
+        _restored(_conv("conv", x, kernel, strides, padding, dilation_rate, groups), is_first)
     )
 
 

@@ -24,6 +24,7 @@ from thalweg.array.operands import (
     axis_of,
     broadcast_shapes,
     broadcast_to,
+    from_array,
     is_number,
     result_dtype,
     shape_of,
@@ -31,7 +32,7 @@ from thalweg.array.operands import (
 )
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, explain
 from thalweg.engine.generator import Generator, default_generator, seed_words, set_seed
-from thalweg.engine.tensor import Tensor, from_buffer, node_of, wrap
+from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.engine.variable import Variable
 from thalweg.ir.dim import Dim, is_known_at_least, is_known_equal
 from thalweg.ir.leaves import full, full_like, items
@@ -102,19 +103,19 @@ def key(seed: Any) -> Tensor:
     Tensor([0, 5], dtype=uint32)
     """
     if not isinstance(seed, (Tensor, Variable)):
-        return from_buffer(seed_words("key", seed), "key")
+        return from_array(seed_words("key", seed))
     node = node_of(to_tensor(seed, "key"))
     if not node.dtype.is_integer or node.type.rank:
         raise DTypeError(explain("key", "an integer scalar as seed", str(node.type)))
     word = node if node.dtype is uint64 else bitcast(to(node, int64), dtype=uint64)
-    parts = [right_shift(word, full(32, uint64)), word]
-    return wrap(concatenate(*(reshape(to(each, uint32), shape=(1,)) for each in parts), axis=0))
+    halves = [right_shift(word, full(32, uint64)), word]
+    return wrap(concatenate(*(reshape(to(each, uint32), shape=(1,)) for each in halves), axis=0))
 
 
 def split(key: Any, count: Size = 2) -> Tensor:
     """New keys, u32[count,2], whose streams are independent of that of `key` and of one another."""
-    (size,) = shape_of("split", count)
-    return wrap(ops.split_key(_key_node("split", key), count=size))
+    node = _key_node("split", key)
+    return wrap(ops.split_key(node, count=size_of("split", "a count", count)))
 
 
 def fold_in(key: Any, data: Any) -> Tensor:
@@ -164,6 +165,13 @@ def draw_key(name: str, key: Any, generator: Generator | None) -> Node:
 
 
 # Arguments ----------------------------------------------------------------------------------------
+
+
+def size_of(name: str, what: str, given: Any) -> Size:
+    """One size, a number or a named one."""
+    if isinstance(given, (tuple, list)):
+        raise ArgumentTypeError(explain(name, f"{what} that is one number", f"{given!r}"))
+    return shape_of(name, given)[0]
 
 
 def _float(name: str, dtype: Any, *parameters: Any) -> DType:
@@ -609,7 +617,7 @@ def permutation(
 ) -> Tensor:
     """0 ... x - 1 in random order for an integer x, else x with its slices in random order."""
     if isinstance(x, (int, np.integer, Dim)) and not isinstance(x, bool):
-        (count,) = shape_of("permutation", x)
+        count = size_of("permutation", "a count", x)
         return wrap(distributions.shuffled(draw_key("permutation", key, generator), count))
     return shuffle(x, axis, key=key, generator=generator)
 
@@ -643,7 +651,7 @@ def choice(
     is_count = isinstance(a, (int, np.integer, Dim)) and not isinstance(a, bool)
     node = None if is_count else node_of(to_tensor(a, "choice"))
     place = 0 if node is None else axis_of("choice", axis, node.type.rank)
-    count = shape_of("choice", a)[0] if node is None else node.shape[place]
+    count = size_of("choice", "a count", a) if node is None else node.shape[place]
     number = math.prod(shape)
     if not replace and not is_known_at_least(count - number, 0):
         raise ArgumentError(

@@ -6,8 +6,8 @@
     inverse_stft     [..., F, N // 2 + 1] -> [..., T]
 
 T samples, F frames of L samples, S samples from one frame to the next, N points of a transform.
-T and F may be named sizes. Frames are copies of blocks of S samples, made by reshaping alone: nothing
-is gathered or scattered, forward or backward.
+T and F may be named sizes. Frames are copies of blocks of S samples and are made by reshaping, so
+nothing is gathered or scattered, forward or backward.
 
 Real signals of any type are taken; integers and 16-bit floats are transformed in float32.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from thalweg.array.image import mirrored_index
 from thalweg.array.manipulation import converted, cut, operand, transposed
-from thalweg.array.operands import axis_of, from_array, same_dtype
+from thalweg.array.operands import axis_of, from_array, same_dtype, shape_of
 from thalweg.base.errors import ArgumentError, DTypeError, ShapeError, explain
 from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.ir.dim import ceil_div, dim_max, is_known_equal
@@ -185,7 +185,7 @@ def _framed(x: Node, count: Size, length: int, step: int, fill: Node) -> Node:
     block later. Of rows that each hold all blocks, row k is to begin with block k: laid out one
     after another and cut into rows that are one block longer, they do.
     """
-    *lead, size = x.shape
+    lead = x.shape[:-1]
     rank = len(lead)
     several = -(-length // step)
     blocks = count + several - 1
@@ -360,10 +360,7 @@ def inverse_stft(
     signal = ops.divide(signal, _repeated(total, signal))
     before = size // 2 if center else 0
     whole = signal.shape[-1]
-    if length is None:
-        wanted: Size = whole - 2 * before
-    else:
-        wanted = _count(name, "a length", length, 0) if isinstance(length, int) else length
+    (wanted,) = (whole - 2 * before,) if length is None else shape_of(name, (length,))
     none = (0,) * signal.type.rank
     return wrap(
         movement.pad(
@@ -441,7 +438,8 @@ def mel_weight_matrix(
             )
         )
     place = _mel(np.linspace(0, sample_rate / 2, bins))[:, None]
-    edges = np.linspace(*_mel(np.array([lower_edge_hertz, upper_edge_hertz])), bands + 2)
+    lowest, highest = _mel(np.array([lower_edge_hertz, upper_edge_hertz]))
+    edges = np.linspace(lowest, highest, bands + 2)
     below, centre, above = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (place - below) / (centre - below), (above - place) / (above - centre)
     weights = np.maximum(0, np.minimum(rising, falling))
@@ -463,20 +461,20 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Tensor:
     the shorter signal lies within the longer one. Element types promote; names as in NumPy.
     """
     lhs, rhs = _signals("convolve", a, v, mode)
-    if _is_shorter(lhs, rhs):
+    if _must_swap(lhs, rhs, mode):
         lhs, rhs = rhs, lhs
     start = (rhs.shape[0] - 1) // 2
     return wrap(_summed(lhs, movement.reverse(rhs, axes=(0,)), mode, start))
 
 
 def correlate(a: Any, v: Any, mode: str = "valid") -> Tensor:
-    """The sums of a[i + k] conj(v[i]), for each shift k from 1 - M to N - 1: [N], [M] -> [N + M - 1].
+    """The sums of a[i + k] conj(v[i]), for each shift k: two signals [N] and [M] -> [N + M - 1].
 
-    "same" and "valid" keep the sums that they keep in `convolve`.
+    k goes from 1 - M to N - 1; "same" and "valid" keep as many of the sums as in `convolve`.
     """
     lhs, rhs = _signals("correlate", a, v, mode)
     rhs = ops.conjugate(rhs)
-    if not _is_shorter(lhs, rhs):
+    if not _must_swap(lhs, rhs, mode):
         return wrap(_summed(lhs, rhs, mode, (rhs.shape[0] - 1) // 2))
     # With the longer signal in the other place the shifts run backward.
     found = _summed(rhs, lhs, mode, (lhs.shape[0] - 1) // 2)
@@ -503,13 +501,16 @@ def _signals(name: str, a: Any, v: Any, mode: str) -> tuple[Node, Node]:
     return lhs, rhs
 
 
-def _is_shorter(a: Node, b: Node) -> bool:
-    """Whether the first signal is the shorter one; which of two named sizes is must be known."""
-    return bool(a.shape[0] < b.shape[0])
+def _must_swap(a: Node, b: Node, mode: str) -> bool:
+    """Whether the first signal is the shorter one, where that matters.
+
+    Raises UndecidedError for named sizes of which neither is known to be the larger.
+    """
+    return mode != "full" and bool(a.shape[0] < b.shape[0])
 
 
 def _summed(x: Node, kernel: Node, mode: str, start: Size) -> Node:
-    """The products of a kernel with every window of a signal that is at least as long."""
+    """The sums of products of a kernel with every window of a signal that `mode` counts."""
     size, reach = x.shape[0], kernel.shape[0]
     around = {
         "full": (reach - 1, reach - 1),

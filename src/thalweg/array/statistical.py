@@ -20,9 +20,12 @@ from typing import Any
 
 from thalweg.array.manipulation import expand, known_values, operand, size_node, transposed
 from thalweg.array.operands import (
+    MOST_LITERAL,
     axes_of,
     axis_of,
     cast_array,
+    from_array,
+    is_weak,
     refuse_real,
     same_dtype,
     to_dtype,
@@ -528,8 +531,10 @@ def _fractions(name: str, q: Any, whole: int) -> Node:
         if not ((given >= 0) & (given <= whole)).all():
             do = "Write percentile(x, q) for q from 0 to 100." if whole == 1 else ""
             raise ArgumentError(explain(name, f"a q from 0 to {whole}", f"{q!r:.80}", do))
-        return literal(given / whole)
-    fraction = to_dtype(name, to_tensor(q, name), float64)
+        given = given / whole
+        return literal(given) if given.size <= MOST_LITERAL else node_of(from_array(given))
+    # A traced number is taken as wide as it came: 0.7 in float32 lies below 7/10.
+    fraction = to_dtype(name, q if is_weak(q) else to_tensor(q, name), float64)
     if whole != 1:
         fraction = ew.divide(fraction, full_like(fraction, whole))
     zero, one = full_like(fraction, 0), full_like(fraction, 1)

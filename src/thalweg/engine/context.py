@@ -17,7 +17,7 @@ from thalweg.ir.node import Node
 from thalweg.ir.types import TensorType
 
 if TYPE_CHECKING:
-    from thalweg.engine.tensor import Tensor
+    from thalweg.engine.tensor import Cell, Tensor
     from thalweg.engine.variable import Variable
 
 
@@ -32,8 +32,10 @@ class Trace:
         self.place = location()
         self.parameters: list[Node] = []
         self.captured: dict[Node, tuple[Tensor, Node]] = {}
+        self.lifted: dict[Cell, Node] = {}
         self.variables: dict[Variable, Node] = {}
         self.current: dict[Variable, Node] = {}
+        self.made: list[Variable] = []
 
     def parameter(self, name: str, type: TensorType) -> Node:
         """A new parameter of the function."""
@@ -48,14 +50,17 @@ class Trace:
             return tensor._cell.node
         if owner is not None and not self.is_inside(owner):
             raise leaked(tensor)
-        node = tensor._cell.node
-        found = self.captured.get(node)
-        if found is not None:
-            return found[1]
+        cell = tensor._cell
+        node = cell.node
+        if node in self.captured:
+            return self.captured[node][1]
         if node.op is constant:
             return node
-        inner = fresh(f"outer_{len(self.captured)}", node.type)
-        self.captured[node] = (tensor, inner)
+        # A tensor that was computed since it was lifted has another node by now.
+        inner = self.lifted.get(cell)
+        if inner is None:
+            inner = self.lifted[cell] = fresh(f"outer_{len(self.captured)}", node.type)
+            self.captured[node] = (tensor, inner)
         return inner
 
     def read(self, variable: "Variable") -> Node:

@@ -44,9 +44,9 @@ class Generator:
     `seed` is an integer of at most 64 bits; None takes the system's entropy. Equal seeds give equal
     streams, on every machine and backend.
 
-    >>> from thalweg.engine.generator import Generator
-    >>> Generator(7).next_key().shape
-    (2,)
+    >>> import thalweg as tw
+    >>> tw.random.Generator(7).next_key()
+    Tensor([ 195045567, 4062205631], dtype=uint32)
     """
 
     def __init__(self, seed: int | None = None, name: str = "generator"):

@@ -9,6 +9,8 @@ import threading
 import weakref
 from typing import Any
 
+from thalweg.engine.context import Trace, current_trace
+
 
 class Recorder:
     """Keeps the graphs of tensors that are made while it is active, until `finish`."""
@@ -18,14 +20,15 @@ class Recorder:
     def __init__(self) -> None:
         self.is_finished = False
         self.parent: Recorder | None = None
+        self.trace: Trace | None = None
         self._kept: weakref.WeakSet = weakref.WeakSet()
 
     def keep(self, cell: Any) -> None:
         """Note a computed cell that still holds its graph."""
         self._kept.add(cell)
 
-    def read(self, variable: Any, tensor: Any) -> None:
-        """Note that a variable was read while active; tapes watch it."""
+    def read(self, variable: Any) -> None:
+        """Note that a variable was read while active, here or in the body of a loop; tapes watch it."""
 
     def in_charge(self) -> "Recorder | None":
         """This recorder, or the nearest around it that has not finished."""
@@ -47,6 +50,7 @@ class Recorder:
 
     def start(self) -> None:
         """Become the innermost active recorder of this thread."""
+        self.trace = current_trace()
         self.parent = _local.recorder
         _local.recorder = self
 

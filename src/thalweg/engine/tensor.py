@@ -16,7 +16,7 @@ import numpy as np
 from thalweg.base.errors import ArgumentTypeError, ShapeError, ThalwegError, explain
 from thalweg.engine.context import Trace, current_trace, leaked, no_value
 from thalweg.engine.run import evaluate_nodes, own
-from thalweg.engine.tape import active_recorder
+from thalweg.engine.tape import Recorder, active_recorder
 from thalweg.ir.dim import Dim
 from thalweg.ir.leaves import Tag, parameter
 from thalweg.ir.node import Node
@@ -47,6 +47,12 @@ class Cell:
             self.cut()
         else:
             heir.keep(self)
+
+    def join(self, recorder: Recorder) -> None:
+        """Keep the graph for a recorder under which a tensor made before it is used."""
+        former = self.recorder() if self.recorder is not None else None
+        if former is None or former.in_charge() is None:
+            self.recorder = weakref.ref(recorder)
 
     def cut(self) -> None:
         """Become a leaf: the value without the graph it came from."""
@@ -423,11 +429,16 @@ def node_of(tensor: Tensor) -> Node:
     """The node of a tensor as seen from where the program is: lifted when inside a trace."""
     trace = current_trace()
     owner = tensor._trace
-    if owner is trace:
-        return tensor._cell.node
-    if trace is None:
-        raise leaked(tensor)
-    return trace.lift(tensor)
+    if owner is not trace:
+        if trace is None:
+            raise leaked(tensor)
+        return trace.lift(tensor)
+    cell = tensor._cell
+    if cell.buffer is None and trace is None:
+        recorder = active_recorder()
+        if recorder is not None:
+            cell.join(recorder)
+    return cell.node
 
 
 def evaluate(*tensors: Any) -> Any:

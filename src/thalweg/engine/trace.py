@@ -7,37 +7,71 @@ more with that axis symbolic, and serves every size from then on. `why` lists ea
 reason.
 """
 
+import copy
+import dis
 import functools
 import inspect
+import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from thalweg.base.errors import ArgumentError, ArgumentTypeError, TraceError, explain
+from thalweg.base.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    TraceError,
+    explain,
+)
 from thalweg.engine.compile import Stages, run_stages, show_stage
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import active_recorder, pause, resume
 from thalweg.engine.tensor import Tensor, evaluate, from_buffer, node_of, wrap
 from thalweg.engine.tree import Structure, flatten, unflatten
 from thalweg.engine.variable import Variable
-from thalweg.ir.dim import Dim, named, solve
+from thalweg.ir.dim import Dim, compares_strictly, named, solve, substitute
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import items
 from thalweg.ir.node import Node
-from thalweg.ir.types import DType, as_dtype, float64, int64, shape_text, tensor_type
+from thalweg.ir.types import DType, Shape, as_dtype, float64, int64, shape_text, tensor_type
 from thalweg.ops.control import call
 from thalweg.ops.elementwise import cast
 
-STATIC_TYPES = (bool, str, bytes, type, DType, Dim)
+STATIC_TYPES = (bool, str, bytes, type, DType, Dim, Variable)
 NUMBERS = {int: int64, float: float64, complex: as_dtype("complex128")}
 MOST_WATCHED = 256
 """Containers with more entries are not compared at every call."""
 
 Watched = tuple[Any, tuple, str]
 """A captured container, what it held when traced, and its name."""
+
+
+class Static:
+    """A value that is compiled in. Two are equal when a program could not tell them apart."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any):
+        kind = type(value)
+        self.value = value
+        if kind in (float, complex):
+            # 0.0 equals -0.0 to Python, and no NaN equals itself.
+            self.key = (kind, repr(value))
+        elif isinstance(value, Variable):
+            self.key = (kind, id(value))
+        else:
+            self.key = (kind, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +81,7 @@ class Leaf:
     kind: str
     dtype: DType | None = None
     rank: int = 0
-    value: Any = None
+    static: Static | None = None
 
 
 @dataclass(slots=True)
@@ -65,12 +99,12 @@ class Variant:
     why: str
     watched: list[Watched]
 
-    def serves(self, shapes: Sequence[tuple[int, ...]]) -> dict[str, int] | None:
+    def serves(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
         """The sizes that fit this trace's shapes to a call's, or None."""
         sizes: dict[str, int] = {}
         for pattern, shape in zip(self.shapes, shapes, strict=True):
             for wanted, found in zip(pattern, shape, strict=True):
-                if type(wanted) is int or type(found) is not int:
+                if wanted.__class__ is int or found.__class__ is not int:
                     if wanted != found:
                         return None
                     continue
@@ -79,6 +113,33 @@ class Variant:
                     return None
                 sizes.update(solved)
         return sizes
+
+
+class Traces:
+    """The traces of one function, by what they assume of its arguments, and the newest last."""
+
+    def __init__(self) -> None:
+        self.groups: dict[Any, list[Variant]] = {}
+        self.variants: list[Variant] = []
+        self.lock = threading.Lock()
+
+    def find(self, key: Any, shapes: Sequence[Shape]) -> tuple[Variant, dict[str, int]] | None:
+        """A trace that serves a call, and the sizes that fit it."""
+        for variant in tuple(self.groups.get(key, ())):
+            sizes = variant.serves(shapes)
+            if sizes is not None:
+                return variant, sizes
+        return None
+
+    def add(self, key: Any, shapes: Sequence[Shape], new: Variant) -> Variant:
+        """Enter a trace; where another thread was faster, its one is taken."""
+        with self.lock:
+            found = self.find(key, shapes)
+            if found is not None:
+                return found[0]
+            self.groups.setdefault(key, []).insert(0, new)
+            self.variants.append(new)
+            return new
 
 
 class TracedFunction:
@@ -97,9 +158,9 @@ class TracedFunction:
         self.signature = _signature(function)
         self.given_shapes = {key: tuple(shape) for key, shape in (shapes or {}).items()}
         self._check_names()
-        self._variants: dict[Any, list[Variant]] = {}
-        self.variants: list[Variant] = []
-        self._lock = threading.RLock()
+        self._traces = Traces()
+        self._of_instances: dict[int, tuple[Any, Traces]] = {}
+        self._method_signature: inspect.Signature | None = None
         functools.update_wrapper(self, function)
 
     def _check_names(self) -> None:
@@ -118,15 +179,41 @@ class TracedFunction:
         if instance is None:
             return self
         # A traced method is traced for each instance: its attributes are part of the program.
-        bound = TracedFunction(functools.partial(self.python_function, instance), name=self.name)
-        bound.static, bound.given_shapes = self.static, self.given_shapes
-        bound.signature = _signature(bound.python_function)
-        if hasattr(instance, "__dict__"):
-            instance.__dict__[self.python_function.__name__] = bound
+        bound = object.__new__(TracedFunction)
+        bound.__dict__.update(self.__dict__)
+        bound.python_function = functools.partial(self.python_function, instance)
+        if self._method_signature is None:
+            self._method_signature = _signature(bound.python_function)
+        bound.signature = self._method_signature
+        bound._traces = self._traces_of(instance)
         return bound
 
+    def _traces_of(self, instance: Any) -> Traces:
+        """The traces of a method for one instance; they live as long as the instance does."""
+        key = id(instance)
+        found = self._of_instances.get(key)
+        if found is None or found[0]() is not instance:
+            forget = functools.partial(_forget, self._of_instances, key)
+            try:
+                holder: Any = weakref.ref(instance, forget)
+            except TypeError:
+                # Slots without __weakref__: the instance is kept.
+                holder = functools.partial(_identity, instance)
+            found = self._of_instances[key] = (holder, Traces())
+        return found[1]
+
+    def __deepcopy__(self, memo: dict) -> "TracedFunction":
+        python_function = copy.deepcopy(self.python_function, memo)
+        return TracedFunction(python_function, self.static, self.given_shapes, self.name)
+
+    def __reduce__(self) -> Any:
+        module = sys.modules.get(self.__module__)
+        if getattr(module, self.__qualname__, None) is self:
+            return self.__qualname__
+        return TracedFunction, (self.python_function, self.static, self.given_shapes, self.name)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        variant, tensors = self._prepare(args, kwargs)
+        variant, tensors, sizes = self._prepare(args, kwargs)
         if current_trace() is None and active_recorder() is None:
             results = self._run(variant, tensors)
         else:
@@ -135,7 +222,14 @@ class TracedFunction:
         for variable, value in zip(variant.assigned, results[count:], strict=True):
             variable.assign(value)
         found = iter(results[:count])
-        outputs = [next(found) if output is _TENSOR else output for output in variant.outputs]
+        outputs = [
+            next(found)
+            if output is _TENSOR
+            else substitute(output, sizes)
+            if isinstance(output, Dim)
+            else output
+            for output in variant.outputs
+        ]
         return unflatten(variant.structure, outputs)
 
     def _run(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -152,6 +246,11 @@ class TracedFunction:
         return [wrap(node) for node in items(call(*nodes, function=variant.graph))]
 
     # What users look at --------------------------------------------------------------------------
+
+    @property
+    def variants(self) -> list[Variant]:
+        """The traces, in the order in which they were made."""
+        return self._traces.variants
 
     @property
     def why(self) -> list[str]:
@@ -185,7 +284,7 @@ class TracedFunction:
 
     # From a call to a trace ----------------------------------------------------------------------
 
-    def _prepare(self, args: tuple, kwargs: dict) -> tuple[Variant, list[Tensor]]:
+    def _prepare(self, args: tuple, kwargs: dict) -> tuple[Variant, list[Tensor], dict[str, int]]:
         names, values = self._bind(args, kwargs)
         leaves, structure = flatten(values)
         origins = _origins(names, values)
@@ -196,21 +295,20 @@ class TracedFunction:
             kinds.append(kind)
             if tensor is not None:
                 tensors.append(tensor)
-        key = (structure, tuple(kinds))
         shapes = [tensor.shape for tensor in tensors]
-        with self._lock:
-            group = self._variants.setdefault(key, [])
-            for variant in group:
-                if variant.serves(shapes) is not None:
-                    self._check_watched(variant)
-                    return variant, tensors
-            inputs = [
-                origin for origin, kind in zip(origins, kinds, strict=True) if kind.kind != "static"
-            ]
-            variant = self._trace(key, inputs, shapes, group)
-            group.insert(0, variant)
-            self.variants.append(variant)
-            return variant, tensors
+        key: Any = (structure, tuple(kinds))
+        if _has_named_sizes(kinds, shapes):
+            # The sizes belong to the function around this call, so the trace is for them alone.
+            key = (*key, tuple(shapes))
+        found = self._traces.find(key, shapes)
+        if found is not None:
+            self._check_watched(found[0])
+            return found[0], tensors, found[1]
+        inputs = [
+            origin for origin, kind in zip(origins, kinds, strict=True) if kind.static is None
+        ]
+        variant = self._traces.add(key, shapes, self._trace(key, inputs, shapes))
+        return variant, tensors, variant.serves(shapes) or {}
 
     def _bind(self, args: tuple, kwargs: dict) -> tuple[tuple[str, ...], tuple]:
         if self.signature is None:
@@ -228,8 +326,9 @@ class TracedFunction:
     def _leaf(self, leaf: Any, origin: str) -> tuple[Leaf, Tensor | None]:
         top = origin.split(".")[0]
         if top in self.static or isinstance(leaf, STATIC_TYPES):
+            static = Static(leaf)
             try:
-                hash(leaf)
+                hash(static)
             except TypeError:
                 raise ArgumentTypeError(
                     explain(
@@ -239,20 +338,17 @@ class TracedFunction:
                         "Pass a tuple or a number.",
                     )
                 ) from None
-            return Leaf("static", value=(type(leaf), leaf)), None
+            return Leaf("static", static=static), None
         kind = type(leaf)
         if kind in NUMBERS:
             tensor = from_buffer(_number(leaf, NUMBERS[kind], origin), origin)
             return Leaf("number", tensor.dtype), tensor
-        if isinstance(leaf, Variable):
-            leaf = leaf.value
         if isinstance(leaf, (np.ndarray, np.generic)):
-            array = np.array(leaf)
-            leaf = from_buffer(array.astype(as_dtype(array.dtype).numpy, copy=False), origin)
+            leaf = from_buffer(_array(leaf, f"{self.name}({origin})"), origin)
         if isinstance(leaf, Tensor):
             return Leaf("weak" if leaf._weak else "tensor", leaf.dtype, leaf.ndim), leaf
         if callable(leaf) and kind.__hash__ is not None:
-            return Leaf("static", value=(kind, leaf)), None
+            return Leaf("static", static=Static(leaf)), None
         raise ArgumentTypeError(
             explain(
                 f"{self.name}({origin})",
@@ -262,50 +358,50 @@ class TracedFunction:
             )
         )
 
-    def _trace(
-        self, key: Any, inputs: list[str], shapes: list[tuple], group: list[Variant]
-    ) -> Variant:
-        former = group[0] if group else None
-        symbolic, why = self._generalise(inputs, shapes, former)
-        if symbolic != [tuple(shape) for shape in shapes]:
+    def _trace(self, key: Any, inputs: list[str], shapes: list[Shape]) -> Variant:
+        symbolic, why = self._generalise(key, inputs, shapes)
+        if symbolic != shapes:
             try:
                 return self._trace_shapes(key, inputs, symbolic, why)
-            except TraceError:
-                raise
             except Exception as error:
-                # The body needs numbers where the symbols stand: serve this shape alone.
-                if not _is_about_sizes(error) or self.given_shapes:
+                if self.given_shapes:
                     raise
+                # The body needs numbers where the symbols stand, so this shape is served alone. If
+                # it is wrong for another reason, that comes up again, and with the sizes in sight.
                 first = str(error).split("\n")[0]
                 why = f"{why}; the body needs fixed sizes ({first})"
-        return self._trace_shapes(key, inputs, [tuple(shape) for shape in shapes], why)
+        return self._trace_shapes(key, inputs, shapes, why)
 
     def _generalise(
-        self, inputs: list[str], shapes: list[tuple], former: Variant | None
-    ) -> tuple[list[tuple], str]:
+        self, key: Any, inputs: list[str], shapes: list[Shape]
+    ) -> tuple[list[Shape], str]:
         """The shapes to trace with: given ones, or symbols where this call differs from before."""
+        if len(key) > 2:
+            return shapes, "named sizes of the function around it"
         given = [self._given(origin, shape) for origin, shape in zip(inputs, shapes, strict=True)]
-        if former is None:
+        group = self._traces.groups.get(key)
+        if not group:
             if self.variants:
                 return given, "arguments of another structure, element type or static value"
             return given, "the first call"
+        taken = {str(size) for shape in given for size in shape if isinstance(size, Dim)}
         changes: dict[tuple[Any, Any], Dim] = {}
-        result: list[tuple] = []
+        result: list[Shape] = []
         reasons: list[str] = []
-        for origin, old, new in zip(inputs, former.shapes, shapes, strict=True):
+        for origin, old, new in zip(inputs, group[0].shapes, given, strict=True):
             entry: list[Any] = []
             for axis, (was, now) in enumerate(zip(old, new, strict=True)):
-                if was == now or now == 0:
-                    entry.append(now if now == 0 else was)
+                if was == now or now == 0 or isinstance(now, Dim):
+                    entry.append(now)
                     continue
                 reasons.append(f"{origin} axis {axis} was {was}, is {now}")
                 # Axes that change together share one name; those that turn out not to get their
                 # own at the next call.
                 if (was, now) not in changes:
-                    changes[was, now] = named(f"{_identifier(origin)}_{axis}")
+                    changes[was, now] = _new_size(f"{_identifier(origin)}_{axis}", taken)
                 entry.append(changes[was, now])
             result.append(tuple(entry))
-        return result, "; ".join(reasons)
+        return result, "; ".join(reasons) or "a size of zero"
 
     def _given(self, origin: str, shape: tuple) -> tuple:
         top = origin.split(".")[0]
@@ -316,23 +412,45 @@ class TracedFunction:
             raise ArgumentError(
                 explain(self.name, f"{origin} with shape {shape_text(wanted)}", shape_text(shape))
             )
+        # A size of zero is never that of a name.
         return tuple(
-            named(each) if isinstance(each, str) else size if each is None else each
+            size if each is None or size == 0 else named(each) if isinstance(each, str) else each
             for each, size in zip(wanted, shape, strict=True)
         )
 
-    def _trace_shapes(self, key: Any, inputs: list[str], shapes: list[tuple], why: str) -> Variant:
-        structure, kinds = key
+    def _trace_shapes(self, key: Any, inputs: list[str], shapes: list[Shape], why: str) -> Variant:
+        """One trace; two where variables were made in the first, as they must be made once."""
+        with _underway(self, (key, tuple(shapes))):
+            variant, made = self._trace_once(key, inputs, shapes, why)
+            if made:
+                variant, made = self._trace_once(key, inputs, shapes, why)
+        if made:
+            raise TraceError(
+                explain(
+                    self.name,
+                    "its variables to be made once, not at every call",
+                    f"a variable {made[0].name!r} of type {made[0].type}, made anew each time",
+                    "Make it before the first call, or keep it where the function finds it again: "
+                    "`if self.w is None: self.w = Variable(...)`.",
+                )
+            )
+        return variant
+
+    def _trace_once(
+        self, key: Any, inputs: list[str], shapes: list[Shape], why: str
+    ) -> tuple[Variant, list[Variable]]:
+        structure, kinds = key[:2]
         trace = Trace(self.name, current_trace(), holds_state=True)
         watched = _watch(self.python_function)
         recorder = pause()
+        is_symbolic = any(isinstance(size, Dim) for shape in shapes for size in shape)
         try:
-            with trace:
+            with trace, compares_strictly() if is_symbolic else nullcontext():
                 position = iter(zip(inputs, shapes, strict=True))
                 values = []
                 for kind in kinds:
-                    if kind.kind == "static":
-                        values.append(kind.value[1])
+                    if kind.static is not None:
+                        values.append(kind.static.value)
                         continue
                     origin, shape = next(position)
                     node = trace.parameter(_identifier(origin), tensor_type(kind.dtype, shape))
@@ -348,7 +466,7 @@ class TracedFunction:
             resume(recorder)
         watched = _still_watched(self.name, watched)
         graph = trace.close(results)
-        return Variant(
+        variant = Variant(
             shapes=tuple(shapes),
             graph=graph,
             stages=Stages(graph),
@@ -360,6 +478,7 @@ class TracedFunction:
             why=why,
             watched=watched,
         )
+        return variant, trace.made
 
     def _call_python(self, values: tuple) -> Any:
         if self.signature is None:
@@ -403,6 +522,45 @@ class _Placeholder:
 
 
 _TENSOR = _Placeholder()
+
+
+class _Local(threading.local):
+    """What this thread is tracing: pairs of a function and what the trace assumes."""
+
+    def __init__(self) -> None:
+        self.underway: list[tuple[Traces, Any]] = []
+
+
+_local = _Local()
+
+
+@contextmanager
+def _underway(function: TracedFunction, assumed: Any) -> Iterator[None]:
+    """Refuse a function that calls itself with the same kinds of arguments: it would never end."""
+    entry = (function._traces, assumed)
+    if any(each[0] is entry[0] and each[1] == assumed for each in _local.underway):
+        raise TraceError(
+            explain(
+                function.name,
+                "an end to its recursion: while it is traced, all calls are followed",
+                "a call of itself with arguments of the same types",
+                "Write while_loop or scan, or count down with a static argument.",
+            )
+        )
+    _local.underway.append(entry)
+    try:
+        yield
+    finally:
+        _local.underway.pop()
+
+
+def _forget(found: dict[int, tuple[Any, Traces]], key: int, holder: Any) -> None:
+    if key in found and found[key][0] is holder:
+        del found[key]
+
+
+def _identity(value: Any) -> Any:
+    return value
 
 
 def function(
@@ -465,6 +623,36 @@ def _identifier(origin: str) -> str:
     return name if name[:1].isalpha() or name[:1] == "_" else f"x_{name}"
 
 
+def _new_size(name: str, taken: set[str]) -> Dim:
+    """A named size that no other axis has."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return named(name)
+
+
+def _has_named_sizes(kinds: Sequence[Leaf], shapes: Sequence[Shape]) -> bool:
+    sizes = [size for shape in shapes for size in shape]
+    sizes += [kind.static.value for kind in kinds if kind.static is not None]
+    return any(isinstance(size, Dim) for size in sizes)
+
+
+def _array(value: Any, where: str) -> np.ndarray:
+    """A copy of an array in one of our element types and in this machine's byte order."""
+    array = np.array(value)
+    try:
+        return array.astype(as_dtype(array.dtype.newbyteorder("=")).numpy, copy=False)
+    except DTypeError:
+        raise DTypeError(
+            explain(
+                where,
+                "an array of numbers or booleans",
+                f"an array of {array.dtype}",
+                "Convert it first, for instance with x.astype('float32').",
+            )
+        ) from None
+
+
 def _number(value: Any, dtype: DType, origin: str) -> np.ndarray:
     try:
         return np.array(value, dtype.numpy)
@@ -499,11 +687,6 @@ def strong(node: Node) -> Node:
     return node if target is None else cast(node, dtype=target)
 
 
-def _is_about_sizes(error: Exception) -> bool:
-    text = f"{type(error).__name__} {error}"
-    return "Undecided" in text or "Dim" in text or "named size" in text
-
-
 def _watch(python_function: Callable) -> list[Watched]:
     """The mutable containers a function reads from its closure and globals, and what they hold."""
     while isinstance(python_function, functools.partial):
@@ -518,9 +701,10 @@ def _watch(python_function: Callable) -> list[Watched]:
         except ValueError:
             continue
     scope = getattr(python_function, "__globals__", {})
-    for name in code.co_names:
-        if name in scope:
-            found.setdefault(name, scope[name])
+    for instruction in dis.get_instructions(code):
+        # Names of attributes and of methods stand in the same table of the code.
+        if instruction.opname == "LOAD_GLOBAL" and instruction.argval in scope:
+            found.setdefault(instruction.argval, scope[instruction.argval])
     return [
         (value, _snapshot(value), name)
         for name, value in found.items()

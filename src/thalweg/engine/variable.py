@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from thalweg.base.errors import DTypeError, ShapeError, TraceError, explain
-from thalweg.engine.context import current_trace
+from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import active_recorder
-from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, tensor_in, wrap
-from thalweg.ir.node import count
+from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, own_node, tensor_in, wrap
+from thalweg.ir.node import Node, count
 from thalweg.ir.types import DType, Shape, TensorType, as_dtype
 from thalweg.ops.elementwise import cast
 from thalweg.ops.mark import mark
@@ -60,6 +60,10 @@ class Variable:
         self._type: TensorType = tensor._cell.node.type
         self._tensor = _own(tensor, name)
         _alive.add(self)
+        trace = current_trace()
+        owner = trace.state_owner() if trace is not None else None
+        if owner is not None:
+            owner.made.append(self)
 
     @property
     def dtype(self) -> DType:
@@ -74,20 +78,30 @@ class Variable:
         return self._type.rank
 
     @property
+    def type(self) -> TensorType:
+        """The element type and shape together, as they stand in a graph."""
+        return self._type
+
+    @property
     def value(self) -> Tensor:
         """The tensor that the variable refers to now."""
-        trace = current_trace()
-        owner = trace.state_owner() if trace is not None else None
-        if owner is not None and trace is not None:
-            node = owner.read(self)
-            tensor = wrap(node if owner is trace else trace.lift(tensor_in(owner, node)))
-        else:
-            tensor = self._tensor
         recorder = active_recorder()
         while recorder is not None:
-            recorder.read(self, tensor)
+            recorder.read(self)
             recorder = recorder.parent
-        return tensor
+        trace = current_trace()
+        if trace is None or trace.state_owner() is None:
+            return self._tensor
+        return wrap(self.node_in(trace))
+
+    def node_in(self, trace: Trace | None) -> Node:
+        """The node of the present value as a trace sees it; without a trace, the value's own."""
+        if trace is None:
+            return own_node(self._tensor)
+        owner = trace.state_owner()
+        if owner is None:
+            return trace.lift(self._tensor)
+        return trace.lift(tensor_in(owner, owner.read(self)))
 
     def assign(self, value: Any) -> "Variable":
         """Refer to another tensor of the same shape and dtype; numbers and arrays are converted."""

@@ -11,7 +11,7 @@ A named size is never 0 (a size of zero is traced concretely); that is what deci
 Division assumes a divisor other than 0: `(t - 1) // (t - 1)` is 1.
 
 `==` compares normal forms, so that sizes work in dictionaries: False means "written otherwise",
-not "different". The mathematical questions are `same`, `less` and `less_equal`, and the operators
+not "different" (but see `compares_strictly`). The mathematical questions are `same`, `less` and `less_equal`, and the operators
 `< <= > >=`; they answer or raise UndecidedError. `is_known_equal` and `is_known_at_least` answer
 False where nothing is known.
 """
@@ -19,14 +19,18 @@ False where nothing is known.
 from __future__ import annotations
 
 import re
+import sys
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import reduce
 from math import gcd, inf
 from numbers import Integral
 from typing import Any, NoReturn
 
 from thalweg.base.errors import ThalwegError, explain
+from thalweg.base.frames import is_inside
 
 Monomial = tuple["Atom", ...]  # sorted; an atom stands once for each power; () is the constant
 Terms = tuple[tuple[Monomial, int], ...]
@@ -102,9 +106,14 @@ class Dim:
         raise AttributeError(f"a size is frozen: {name} cannot be deleted")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Dim):
+        if isinstance(other, Dim):
+            if self is other or (self._hash == other._hash and self.terms == other.terms):
+                return True
+        elif not isinstance(other, Integral):
             return NotImplemented
-        return self is other or (self._hash == other._hash and self.terms == other.terms)
+        if _strict.is_on and not is_inside(sys._getframe(1)):
+            return same(self, other)  # type: ignore[arg-type]
+        return False
 
     def __hash__(self) -> int:
         return self._hash
@@ -186,6 +195,28 @@ def as_size(value: Any) -> int | Dim:
         return int(value)
     do = "Write a number such as 3, or a size such as x.shape[0]."
     raise DimError(explain("size", "an integer or a symbolic size", repr(value), do))
+
+
+class _Strict(threading.local):
+    is_on = False
+
+
+_strict = _Strict()
+
+
+@contextmanager
+def compares_strictly() -> Iterator[None]:
+    """Within this block `==` outside of this package decides or raises UndecidedError.
+
+    A user's `if x.shape[0] == 1` would else take the branch for other sizes, and a program traced
+    that way would be wrong for a size of 1.
+    """
+    former = _strict.is_on
+    _strict.is_on = True
+    try:
+        yield
+    finally:
+        _strict.is_on = former
 
 
 # ---- arithmetic ----------------------------------------------------------------------------------

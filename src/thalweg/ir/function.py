@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thalweg.base.errors import VerifyError, explain
-from thalweg.ir.dim import Dim, is_known_equal, named, solve, symbols
+from thalweg.ir.dim import Dim, UndecidedError, is_known_equal, named, solve, symbols
 from thalweg.ir.dim import substitute as dim_substitute
 from thalweg.ir.leaves import Tag, parameter
 from thalweg.ir.node import Node, remake
@@ -190,18 +190,22 @@ def fit_sizes(
             else:
                 waiting.append((wanted, found))
     for wanted, found in waiting:
-        size = dim_substitute(wanted, sizes)
-        missing = [name for name in symbols(size) if name not in sizes]
-        if missing and isinstance(found, int):
-            solved = solve(wanted, found, {k: v for k, v in sizes.items() if isinstance(v, int)})
+        missing = symbols(wanted) - sizes.keys()
+        if len(missing) == 1 and isinstance(found, int):
+            try:
+                solved = solve(
+                    wanted, found, {k: v for k, v in sizes.items() if isinstance(v, int)}
+                )
+            except UndecidedError:
+                return None
             if solved is None:
                 return None
             sizes.update(solved)
-        elif not is_known_equal(size, found):
-            return None
+        elif is_known_equal(dim_substitute(wanted, sizes), found):
+            # Names that no axis decides are those from around the Function.
+            sizes.update((name, named(name)) for name in missing)
         else:
-            for name in missing:
-                sizes[name] = named(name)
+            return None
     return sizes
 
 

@@ -5,6 +5,7 @@ from thalweg.ops import (
     broadcast,
     composite,
     contract,
+    control,
     elementwise,
     fft,
     index,
@@ -32,4 +33,5 @@ FAMILIES = (
     fft,
     random,
     composite,
+    control,
 )

@@ -13,6 +13,7 @@ from thalweg.ir.leaves import item, splat
 from thalweg.ir.node import Node, remake
 from thalweg.ir.walk import postorder
 from thalweg.ops.control import call, checkpoint, custom_call, scan, switch
+from thalweg.ops.movement import reshape
 
 CALLS = (call, checkpoint, custom_call)
 
@@ -37,7 +38,10 @@ class _Inliner:
         new: dict[Node, Any] = {}
         for node in postorder(roots):
             if node.op is item and isinstance(new[node.args[0]], list):
-                new[node] = new[node.args[0]][node.attrs[0]]
+                found = new[node.args[0]][node.attrs[0]]
+                # A size may be written in another way where it is inferred anew.
+                is_same = found.type is node.type
+                new[node] = found if is_same else reshape(found, shape=node.shape)
                 continue
             args = tuple([new[arg] for arg in node.args])
             if node.op in CALLS:

@@ -7,10 +7,12 @@ it is also evaluated beside its input on random data, and the pass that changed 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from thalweg.base.errors import VerifyError, explain
 from thalweg.base.options import options
 from thalweg.ir.function import Function
 from thalweg.ir.rewrite import Rewriter
 from thalweg.ir.verify import verify
+from thalweg.ops.control import fits
 from thalweg.passes import algebra, movement, numerics
 from thalweg.passes.check import check_values
 from thalweg.passes.fold import fold
@@ -45,9 +47,23 @@ def run_pass(stage: Stage, function: Function) -> Function:
     level = options().check
     for step in stage.steps:
         result = step(function)
+        name = f"{stage.name}: {step.__name__}"
         if level >= 1:
-            verify(result)
+            _check_form(name, function, result)
         if level >= 2:
-            check_values(f"{stage.name}: {step.__name__}", function, result)
+            check_values(name, function, result)
         function = result
     return function
+
+
+def _check_form(guilty: str, before: Function, after: Function) -> None:
+    """Raise VerifyError, which names the pass, for a broken graph or one called otherwise."""
+    if after.parameters != before.parameters or not fits(after.result_types, before.result_types):
+        raise VerifyError(
+            explain(f"pass {guilty}", f"to keep parameters and results as in {before}", f"{after}")
+        )
+    try:
+        verify(after)
+    except VerifyError as error:
+        wanted = "to leave a graph that verifies"
+        raise VerifyError(explain(f"pass {guilty}", wanted, error.message.rstrip("."))) from error

@@ -42,8 +42,8 @@ svg.graph text.more{font-weight:400;font-size:10px;fill:var(--soft)}
 svg.graph rect{fill:var(--box);stroke:var(--rim);rx:5px}
 svg.graph .parameter rect{fill:var(--in);stroke:var(--in-rim)}
 svg.graph .constant rect{fill:var(--const)}
-svg.graph .result>rect{stroke:var(--out);stroke-width:2.5}
 svg.graph .loop>rect{fill:var(--loop);stroke:var(--loop-rim)}
+svg.graph .result>rect{stroke:var(--out);stroke-width:2.5}
 svg.graph path{fill:none;stroke:var(--edge);stroke-width:1.2}
 svg.graph path.back{stroke-dasharray:4 3}
 svg.graph path.head{fill:var(--edge);stroke:none}
@@ -297,7 +297,7 @@ def _order(layers: Sequence[list[Box]], above: Neighbours, below: Neighbours) ->
         for neighbours, way in ((above, layers), (below, layers[::-1])):
             for layer in way:
                 if sweep < 6:
-                    layer.sort(key=lambda box: _middle(neighbours[box], box))  # noqa: B023
+                    layer.sort(key=lambda box: _middle(neighbours[box], box))
                 _pack(layer, [_middle(neighbours[box], box) for box in layer])
     for _ in range(6):
         for layer in layers:

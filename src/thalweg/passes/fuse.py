@@ -1,0 +1,290 @@
+"""Fusion: partition a graph into kernels, each a small Function that one nest of loops computes.
+
+    fuse(function, is_native) -> the Function with every kernel behind a `call`
+
+Not a rule table: a partition. A node is a root, whose value is stored, when it is a result, when an
+operation outside any kernel needs it, when several kernels need it and it is dear to compute again,
+when it is a reduction whose result is asked for at other places than its own, or when a reshape
+reads it. All else is computed where it is used. So a reduction takes its producers with it, and
+stays inside the kernel of its user when that works on the reduction's own places (an epilogue).
+Roots of one shape that read each other at the same places are stored by one kernel.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from thalweg.ir.function import Function, close, fresh
+from thalweg.ir.leaves import constant, item, items, parameter
+from thalweg.ir.node import Node, made_by, make
+from thalweg.ir.types import Shape, Size
+from thalweg.ir.walk import postorder
+from thalweg.ops.control import call
+
+REDUCTIONS: dict[str, tuple[str, Any]] = {
+    "sum": ("add", 0),
+    "product": ("multiply", 1),
+    "max": ("maximum", "lowest"),
+    "min": ("minimum", "highest"),
+    "any": ("logical_or", False),
+    "all": ("logical_and", True),
+}
+"""Reductions, the pointwise op that combines two values, and its identity."""
+
+MOVES = frozenset(
+    "broadcast transpose slice reverse reshape iota size barrier stop_gradient alias".split()
+)
+"""Ops that are nothing but another index, where their operand can be asked at it."""
+
+DEAR = 8
+"""So many operations are stored rather than done in two kernels; see COSTLY."""
+COSTLY = frozenset(
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
+    "acosh atanh sigmoid erf erfc power cbrt hypot divide sqrt rsqrt remainder".split()
+)
+"""Ops that alone are dear."""
+
+
+def strides_of(shape: Shape) -> list[Size]:
+    """Row-major strides, in elements."""
+    result: list[Size] = []
+    step: Size = 1
+    for size in reversed(shape):
+        result.append(step)
+        step = step * size
+    return result[::-1]
+
+
+def is_unit_reshape(source: Shape, target: Shape) -> bool:
+    """True when a reshape only inserts or removes axes of size one."""
+    return [size for size in source if size != 1] == [size for size in target if size != 1]
+
+
+def fuse(function: Function, is_native: Callable[[Node], bool]) -> Function:
+    """The Function as calls of kernels and the operations that no kernel takes."""
+    return _Fusion(function, is_native).result()
+
+
+@dataclass(slots=True, eq=False)
+class _Kernel:
+    """One nest: the roots it stores, and the axes that its reductions share."""
+
+    roots: list[Node]
+    signature: tuple | None = None
+    level: int = 0
+
+
+class _Fusion:
+    def __init__(self, function: Function, is_native: Callable[[Node], bool]):
+        self.function = function
+        self.order = postorder(function.results)
+        self.is_native = {node: is_native(node) for node in self.order}
+        self.kernels: dict[Node, _Kernel] = {}
+        # For each node inside kernels, whether each kernel asks for it at its root's own places.
+        self.uses: dict[Node, dict[_Kernel, bool]] = {}
+        self._choose_roots()
+
+    def _choose_roots(self) -> None:
+        stored = set(self.function.results)
+        weight: dict[Node, int] = {}
+        for node in self.order:
+            own = DEAR if node.op.name in COSTLY else 1
+            weight[node] = own + sum(weight[arg] for arg in node.args if self._is_inside(arg))
+        users: dict[Node, list[Node]] = {}
+        for node in self.order:
+            for arg in node.args:
+                users.setdefault(arg, []).append(node)
+        for node in reversed(self.order):
+            if not self._is_inside(node):
+                continue
+            uses: dict[_Kernel, bool] = {}
+            is_root = node in stored
+            for user in users.get(node, ()):
+                if not self._is_inside(user) or self._reads_memory(user):
+                    is_root = True
+                    continue
+                for kernel, is_aligned in self.uses[user].items():
+                    same = is_aligned and self._keeps_places(user)
+                    uses[kernel] = uses.get(kernel, True) and same
+            signature = self._signature(node)
+            if signature is not None and not is_root:
+                is_root = len(uses) != 1 or not all(
+                    aligned and kernel.signature in (None, signature)
+                    for kernel, aligned in uses.items()
+                )
+            if not is_root and len(uses) > 1 and weight[node] > DEAR:
+                is_root = True
+            if is_root:
+                kernel = _Kernel([node], signature)
+                self.kernels[node] = kernel
+                uses = {kernel: True}
+            elif signature is not None:
+                (kernel,) = uses
+                kernel.signature = signature
+            self.uses[node] = uses
+
+    def _is_inside(self, node: Node) -> bool:
+        """True for a node that a kernel may compute."""
+        return self.is_native[node] and node.op is not parameter and node.op is not item
+
+    @staticmethod
+    def _reads_memory(node: Node) -> bool:
+        """True for a move that can only ask a value that is stored."""
+        return node.op.name == "reshape" and not is_unit_reshape(node.args[0].shape, node.shape)
+
+    @staticmethod
+    def _keeps_places(node: Node) -> bool:
+        """True for an op that asks its operands at its own index."""
+        name = node.op.name
+        return name not in REDUCTIONS and (
+            name not in MOVES or name in ("barrier", "stop_gradient", "alias")
+        )
+
+    @staticmethod
+    def _signature(node: Node) -> tuple | None:
+        """The loops that a reduction needs, or None for any other op."""
+        if node.op.name not in REDUCTIONS:
+            return None
+        return node.args[0].shape, node.attributes["axes"]
+
+    # Building ---------------------------------------------------------------------------------
+
+    def result(self) -> Function:
+        new: dict[Node, Node] = {}
+        groups = self._grouped()
+        finished: set[int] = set()
+        for node in self.order:
+            if node.op is parameter or node.op is constant:
+                new[node] = node
+            elif node in self.kernels:
+                group = groups[node]
+                if id(group) not in finished and self._is_worth_it(group):
+                    # A merged kernel is emitted at its last root, when all inputs are there.
+                    if node is group.roots[-1]:
+                        self._emit(group, new, len(finished))
+                        finished.add(id(group))
+                elif id(group) not in finished:
+                    new[node] = self._outside(node, new)
+            elif not self._is_inside(node):
+                new[node] = self._outside(node, new)
+        return self.function.with_results(new[root] for root in self.function.results)
+
+    def _outside(self, node: Node, new: dict[Node, Node]) -> Node:
+        """A node that is computed by itself; what only it needs comes along."""
+        args = []
+        for arg in node.args:
+            if arg not in new:
+                new[arg] = self._outside(arg, new)
+            args.append(new[arg])
+        with made_by("fuse", node):
+            return node if tuple(args) == node.args else make(node.op, tuple(args), node.attrs)
+
+    @staticmethod
+    def _is_worth_it(group: _Kernel) -> bool:
+        """False for a lone move: a view of what it moves costs nothing."""
+        (*_, last) = group.roots
+        return len(group.roots) > 1 or last.op.name not in MOVES - {"iota", "broadcast"}
+
+    def _grouped(self) -> dict[Node, _Kernel]:
+        """Kernels joined along aligned reads between roots of one shape."""
+        level: dict[Node, int] = {}
+        groups: dict[Node, _Kernel] = {}
+        for node in self.order:
+            if node not in self.kernels:
+                if not self._is_inside(node):
+                    level[node] = 1 + max(
+                        (level[each] for arg in node.args for each in self._stored(arg)), default=0
+                    )
+                continue
+            kernel = self.kernels[node]
+            inputs = self._inputs(node)
+            depth = max((level[each] for each in inputs), default=0)
+            target = None
+            for each, is_aligned in inputs.items():
+                group = groups.get(each)
+                if (
+                    group is not None
+                    and is_aligned
+                    and level[each] == depth
+                    and each.shape == node.shape
+                    and self._is_worth_it(group)
+                    and (kernel.signature is None or group.signature in (None, kernel.signature))
+                    and all(level[root] == depth for root in group.roots)
+                ):
+                    target = group
+                    break
+            if target is None:
+                groups[node] = kernel
+                level[node] = depth + 1
+            else:
+                target.roots.append(node)
+                target.signature = target.signature or kernel.signature
+                groups[node] = target
+                level[node] = depth
+        return groups
+
+    def _stored(self, node: Node) -> list[Node]:
+        """What has to be at hand before a node that is computed by itself."""
+        if node in self.kernels or not self._is_inside(node):
+            return [node]
+        return [each for arg in node.args for each in self._stored(arg)]
+
+    def _inputs(self, root: Node) -> dict[Node, bool]:
+        """What a root's kernel reads, and whether always at the root's own places."""
+        found: dict[Node, bool] = {}
+        seen: dict[Node, bool] = {}
+        pending = [(arg, self._keeps_places(root)) for arg in root.args]
+        while pending:
+            node, is_aligned = pending.pop()
+            if node in self.kernels or not self._is_inside(node):
+                if node.op is not constant:
+                    found[node] = found.get(node, True) and is_aligned
+                continue
+            if node in seen and (seen[node] == is_aligned or not seen[node]):
+                continue
+            seen[node] = is_aligned
+            keeps = is_aligned and self._keeps_places(node)
+            pending.extend((arg, keeps) for arg in node.args)
+        return found
+
+    def _emit(self, group: _Kernel, new: dict[Node, Node], serial: int) -> None:
+        """Put a kernel behind a call, and its roots' values where their users look."""
+        inner: dict[Node, Node] = {}
+        inputs: list[Node] = []
+        parameters: list[Node] = []
+        own = set(group.roots)
+        for node in postorder(group.roots, _Boundary(self, own)):
+            if node.op is constant:
+                inner[node] = node
+            elif node not in own and (node in self.kernels or not self._is_inside(node)):
+                inputs.append(new[node])
+                parameters.append(fresh(f"x{len(parameters)}", node.type))
+                inner[node] = parameters[-1]
+            else:
+                args = tuple([inner[arg] for arg in node.args])
+                with made_by("fuse", node):
+                    inner[node] = make(node.op, args, node.attrs)
+        name = f"k{serial}_{group.roots[-1].op.name}"
+        function = close(name, parameters, [inner[root] for root in group.roots])
+        with made_by("fuse", group.roots[-1]):
+            results = items(call(*inputs, function=function))
+        for root, value in zip(group.roots, results, strict=True):
+            new[root] = value
+
+
+class _Boundary:
+    """Where the walk through a kernel ends: at what other kernels and operations store."""
+
+    def __init__(self, fusion: _Fusion, own: set[Node]):
+        self.fusion = fusion
+        self.own = own
+
+    def __contains__(self, node: Node) -> bool:
+        if node in self.own:
+            return False
+        return node in self.fusion.kernels or not self.fusion._is_inside(node)
+
+
+def kernels(function: Function) -> Sequence[Function]:
+    """The kernels of a fused Function, in the order in which they run."""
+    return [node.attrs[0] for node in postorder(function.results) if node.op is call]
