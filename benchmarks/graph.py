@@ -115,6 +115,7 @@ def node_costs(count: int = 20_000, repeats: int = 5) -> dict[str, float]:
 def graph_costs(sizes: Sequence[int]) -> list[dict[str, Any]]:
     """Seconds to trace, differentiate and simplify a graph of each size."""
     rows: list[dict[str, Any]] = []
+    _graph_run(NODES_PER_BLOCK)
     for size in sizes:
         repeats = 5 if size <= 1000 else 3 if size <= 10_000 else 1
         runs = [_graph_run(size) for _ in range(repeats)]
@@ -175,6 +176,7 @@ def peer_costs(sizes: Sequence[int]) -> list[dict[str, Any]]:
         if importlib.util.find_spec(library) is None:
             rows.append({"peer": name, "absent": f"{library} is not installed"})
             continue
+        measure(NODES_PER_BLOCK)  # what a library sets up at its first use
         for size in sizes:
             taken, nodes = measure(size)
             rows.append({"peer": name, "nodes": nodes, "trace": taken})

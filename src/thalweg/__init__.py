@@ -9,7 +9,7 @@ train and solve need: `grad`, `vmap`, `scan`, `function`, `Variable`, `GradientT
 
 import math
 
-from thalweg.array import debugging, fft, linalg, nn, operators, random
+from thalweg.array import debugging, fft, image, linalg, nn, operators, random, signal
 from thalweg.array.control import (
     associative_scan,
     callback,
@@ -338,6 +338,8 @@ from thalweg.ir.types import (
     uint64,
 )
 from thalweg.ir.types import bool_ as bool
+from thalweg.tools import see
+from thalweg.tools.why import why
 
 __version__ = "0.1.0"
 __array_api_version__ = "2024.12"
@@ -349,6 +351,7 @@ nan = math.nan
 newaxis = None
 
 install_traceback_filter()
+see.watch()
 
 __all__ = [
     "DType",
@@ -493,6 +496,7 @@ __all__ = [
     "identity",
     "iinfo",
     "imag",
+    "image",
     "inf",
     "inner",
     "int16",
@@ -610,6 +614,7 @@ __all__ = [
     "show",
     "sigmoid",
     "sign",
+    "signal",
     "signbit",
     "sin",
     "sinc",
@@ -659,6 +664,7 @@ __all__ = [
     "vstack",
     "where",
     "while_loop",
+    "why",
     "xlog1py",
     "xlogy",
     "zeros",

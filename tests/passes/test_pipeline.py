@@ -119,7 +119,6 @@ def forgets_a_result(function):
     return function.with_results(function.results[:0])
 
 
-
 def reaches_out(function):
     foreign = build("g", [of(3)], sin, ["foreign"]).results
     return function.with_results(foreign)

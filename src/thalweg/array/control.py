@@ -10,33 +10,73 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.array.operands import to_tensor
-from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, explain
+from thalweg.array.operands import (
+    WEAK_OF_KIND,
+    axis_of,
+    is_weak,
+    same_dtype,
+    to_dtype,
+    to_operand,
+    to_tensor,
+)
+from thalweg.base.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    ShapeError,
+    ThalwegError,
+    explain,
+)
 from thalweg.base.frames import location
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import Pause
 from thalweg.engine.tensor import Tensor, node_of, own_node, wrap
 from thalweg.engine.trace import strong
 from thalweg.engine.tree import LEAF, Structure, flatten, unflatten
-from thalweg.ir.dim import Dim, is_known_equal
+from thalweg.ir.dim import Dim, dim_max, is_known_equal
 from thalweg.ir.function import Function, build, inline
-from thalweg.ir.leaves import full, items, parameter
+from thalweg.ir.leaves import full, full_like, items, parameter
 from thalweg.ir.node import Node
-from thalweg.ir.types import Size, TensorType, as_dtype, bool_, int32, int64, tensor_type
+from thalweg.ir.types import (
+    Size,
+    TensorType,
+    as_dtype,
+    bool_,
+    int32,
+    int64,
+    promote_weak,
+    tensor_type,
+)
 from thalweg.ops import control as ops
 from thalweg.ops.elementwise import add as add_op
-from thalweg.ops.elementwise import cast, less, logical_and
+from thalweg.ops.elementwise import cast, less, logical_and, maximum, minimum
 from thalweg.ops.mark import stop_gradient
 from thalweg.ops.movement import concatenate, slice
 
 
 class Body:
-    """A traced function: its Function, what it captured, and how its results are nested."""
+    """A traced function: its Function, what it captured, and how its results are nested.
 
-    def __init__(self, function: Function, captured: list[Tensor], structure: Structure):
+    `weak` marks the results that are Python numbers, which take the type that is asked for.
+    """
+
+    def __init__(
+        self, function: Function, captured: list[Tensor], structure: Structure, weak: list[bool]
+    ):
         self.function = function
         self.captured = captured
         self.structure = structure
+        self.weak = weak
+
+    def settle(self, types: Sequence[TensorType]) -> None:
+        """Give the results that are Python numbers these element types, where they fit."""
+        results = []
+        triples = zip(self.function.results, self.weak, types, strict=True)
+        for y, is_number, wanted in triples:
+            if is_number and promote_weak(wanted.dtype, WEAK_OF_KIND[y.dtype.kind]) is wanted.dtype:
+                y = y if y.dtype is wanted.dtype else cast(y, dtype=wanted.dtype)
+            results.append(y)
+        self.function = self.function.with_results(results)
 
 
 def trace_body(
@@ -61,7 +101,7 @@ def trace_body(
         leaves, found = flatten(output)
         results = [_result(name, leaf) for leaf in leaves]
     captured = [tensor for tensor, _ in trace.captured.values()]
-    return Body(trace.close(results), captured, found)
+    return Body(trace.close(results), captured, found, [is_weak(leaf) for leaf in leaves])
 
 
 def _result(name: str, leaf: Any) -> Node:
@@ -78,6 +118,29 @@ def _inputs(name: str, value: Any) -> tuple[list[Node], Structure]:
 
 def _types(nodes: Sequence[Node]) -> list[TensorType]:
     return [node.type for node in nodes]
+
+
+def _check_state(name: str, before: Sequence[TensorType], body: Body, count: int) -> None:
+    """Refuse a body whose first `count` results have other types than the state they replace."""
+    after = body.function.result_types[:count]
+    if not ops.fits(after, before):
+        raise _error_of(before, after)(
+            explain(
+                name,
+                f"a body that returns the types it was given, {ops.types_text(before)}",
+                ops.types_text(after),
+                "Start the loop with the final shape and dtype, for instance zeros, or cast in "
+                "the body.",
+            )
+        )
+
+
+def _error_of(ours: Sequence[TensorType], theirs: Sequence[TensorType]) -> type[ThalwegError]:
+    """DTypeError where element types alone differ, else ShapeError."""
+    same = len(ours) == len(theirs) and all(
+        a.with_dtype(b.dtype) is b for a, b in zip(ours, theirs, strict=True)
+    )
+    return DTypeError if same else ShapeError
 
 
 def share(bodies: Sequence[Body]) -> tuple[list[Function], list[Node]]:
@@ -150,13 +213,19 @@ def cond(predicate: Any, true_function: Callable, false_function: Callable, *ope
 
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """The result of `branches[index]` of the operands; an index out of range is clamped."""
+    if not isinstance(branches, (list, tuple)):
+        raise ArgumentTypeError(explain("switch", "a list of functions", repr(branches)))
     if not branches:
         raise ArgumentError(explain("switch", "at least one branch", "none"))
+    last = len(branches) - 1
     if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
-        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+        return branches[min(max(int(index), 0), last)](*operands)
     node = node_of(to_tensor(index, "switch"))
     if node.type.rank or not node.dtype.is_integer:
         raise DTypeError(explain("switch", "one integer as index", str(node.type)))
+    # Clamped before it is narrowed, which would wrap it around.
+    highest = min(last, int(np.iinfo(node.dtype.numpy).max))
+    node = minimum(maximum(node, full_like(node, 0)), full_like(node, highest))
     return _branch("switch", cast(node, dtype=int32), branches, operands)
 
 
@@ -172,9 +241,33 @@ def _branch(name: str, index: Node, functions: Sequence[Callable], operands: tup
                     f"{bodies[0].structure} and {body.structure}",
                 )
             )
+    _settle_together(bodies)
+    first = bodies[0].function.result_types
+    for body in bodies[1:]:
+        found = body.function.result_types
+        if not ops.fits(found, first):
+            raise _error_of(first, found)(
+                explain(
+                    name,
+                    "branches that return the same types",
+                    f"{ops.types_text(first)} and {ops.types_text(found)}",
+                    "Make each branch return the same shapes and dtypes; cast or broadcast.",
+                )
+            )
     branches, captured = share(bodies)
     result = ops.switch(index, *nodes, *captured, branches=tuple(branches))
     return unflatten(bodies[0].structure, [wrap(node) for node in items(result)])
+
+
+def _settle_together(bodies: Sequence[Body]) -> None:
+    """Where one branch returns a Python number, it takes the element type that others return."""
+    wanted = list(bodies[0].function.result_types)
+    for body in bodies[1:]:
+        for position, type in enumerate(body.function.result_types):
+            if not body.weak[position] and bodies[0].weak[position]:
+                wanted[position] = type
+    for body in bodies:
+        body.settle(wanted)
 
 
 # Loops --------------------------------------------------------------------------------------------
@@ -193,9 +286,19 @@ def while_loop(
     nodes, structure = _inputs("while_loop", state)
     types = _types(nodes)
     check = trace_body("while_loop", condition, types, structure, is_spread)
+    if check.function.result_types != (tensor_type(bool_, ()),):
+        raise DTypeError(
+            explain(
+                "while_loop",
+                "a condition that returns one boolean, bool[]",
+                ops.types_text(check.function.result_types),
+                "Compare, or reduce with all() or any().",
+            )
+        )
     step = _loop_body("while_loop", body, types, structure, is_spread)
     if maximum_iterations is not None:
-        return _bounded_loop(check, step, nodes, structure, maximum_iterations)
+        limit = _count("while_loop", "maximum_iterations", maximum_iterations)
+        return _bounded_loop(check, step, nodes, structure, limit)
     (goes_on, moved), captured = share([check, step])
     count = len(captured)
     result = ops.while_(
@@ -224,7 +327,20 @@ def _loop_body(
                 name, f"a body that returns the state's nesting, {structure}", str(found.structure)
             )
         )
+    found.settle(types)
+    _check_state(name, types, found, count)
     return found
+
+
+def _count(name: str, what: str, value: Any) -> Size:
+    """A number of steps: an integer of zero or more, or a named size."""
+    if isinstance(value, Dim):
+        return value
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise ArgumentTypeError(explain(name, f"an integer as {what}", repr(value)))
+    if value.__index__() < 0:
+        raise ArgumentError(explain(name, f"{what} of zero or more", f"{value}"))
+    return value.__index__()
 
 
 def _constants_first(function: Function, count: int) -> Function:
@@ -236,7 +352,7 @@ def _constants_first(function: Function, count: int) -> Function:
 
 
 def _bounded_loop(
-    check: Body, step: Body, nodes: Sequence[Node], structure: Structure, limit: int
+    check: Body, step: Body, nodes: Sequence[Node], structure: Structure, limit: Size
 ) -> Any:
     (goes_on, moved), captured = share([check, step])
     count, width = len(captured), len(nodes)
@@ -272,17 +388,19 @@ def fori_loop(lower: Any, upper: Any, body: Callable, state: Any) -> Any:
     With integers as bounds the loop has a derivative; with tensors it runs as a while loop.
     """
     nodes, structure = _inputs("fori_loop", state)
+    types = _types(nodes)
     is_static = all(isinstance(each, (int, np.integer, Dim)) for each in (lower, upper))
-    if is_static and all(isinstance(each, (int, np.integer)) for each in (lower, upper)):
-        length: Any = max(0, int(upper) - int(lower))
-    elif is_static:
-        length = upper - lower
-    counter = full(lower, int64) if not isinstance(lower, Tensor) else node_of(lower)
-    if not is_static:
-        last = node_of(to_tensor(upper, "fori_loop"))
-        counter = cast(counter, dtype=last.dtype)
+    if is_static:
+        length = dim_max(0, upper - lower)
+        counter = to_dtype("fori_loop", to_operand(_plain(lower), "fori_loop"), int64)
+    else:
+        counter, last = same_dtype("fori_loop", lower, upper)
+        if counter.type.rank or last.type.rank or not counter.dtype.is_integer:
+            raise DTypeError(
+                explain("fori_loop", "integers as bounds", f"{counter.type} and {last.type}")
+            )
     wanted = Structure(tuple, (), (LEAF, structure), 1 + len(nodes))
-    found = trace_body("fori_loop", body, [counter.type, *_types(nodes)], wanted)
+    found = trace_body("fori_loop", body, [counter.type, *types], wanted)
     if found.structure != structure:
         raise ArgumentError(
             explain(
@@ -291,6 +409,8 @@ def fori_loop(lower: Any, upper: Any, body: Callable, state: Any) -> Any:
                 str(found.structure),
             )
         )
+    found.settle(types)
+    _check_state("fori_loop", types, found, len(types))
     (function,), captured = share([found])
     count = len(captured)
 
@@ -329,6 +449,10 @@ def fori_loop(lower: Any, upper: Any, body: Callable, state: Any) -> Any:
         constants=count + 1,
     )
     return unflatten(structure, [wrap(node) for node in items(result)[1:]])
+
+
+def _plain(number: Any) -> Any:
+    return int(number) if isinstance(number, np.integer) else number
 
 
 def scan(
@@ -371,6 +495,8 @@ def scan(
                 "scan", f"a body whose carry keeps its nesting, {carry_structure}", str(new_carry)
             )
         )
+    found.settle([*_types(start), *found.function.result_types[len(start) :]])
+    _check_state("scan", _types(start), found, len(start))
     (function,), captured = share([found])
     function = _constants_first(function, len(captured))
     results = items(
@@ -392,7 +518,9 @@ def scan(
     )
 
 
-def _length(name: str, sequences: Sequence[Node], length: Size | None) -> Size:
+def _length(name: str, sequences: Sequence[Node], length: Any) -> Size:
+    if length is not None:
+        length = _count(name, "length", length)
     for node in sequences:
         if not node.type.rank:
             raise ShapeError(explain(name, "sequences with a leading axis", str(node.type)))
@@ -421,16 +549,17 @@ def associative_scan(function: Callable, xs: Any, reverse: bool = False, axis: i
 
     `function(a, b)` combines slices elementwise along `axis`, whose size must be fixed.
     """
-    nodes, structure = _inputs("associative_scan", xs)
+    name = "associative_scan"
+    nodes, structure = _inputs(name, xs)
     if not nodes:
-        raise ArgumentError(explain("associative_scan", "at least one tensor", "none"))
-    rank = nodes[0].type.rank
-    axis = axis % rank if rank else 0
-    size = nodes[0].shape[axis] if rank else 0
-    if not isinstance(size, int) or any(node.shape[axis] != size for node in nodes):
+        raise ArgumentError(explain(name, "at least one tensor", "none"))
+    axes = [axis_of(name, axis, node.type.rank) for node in nodes]
+    sizes = [node.shape[axis] for node, axis in zip(nodes, axes, strict=True)]
+    size = sizes[0]
+    if not isinstance(size, int) or any(each != size for each in sizes):
         raise ShapeError(
             explain(
-                "associative_scan",
+                name,
                 f"tensors of one fixed size along axis {axis}",
                 ", ".join(str(node.type) for node in nodes),
             )
@@ -439,24 +568,36 @@ def associative_scan(function: Callable, xs: Any, reverse: bool = False, axis: i
     def combine(lower: list[Node], upper: list[Node]) -> list[Node]:
         pair = [unflatten(structure, [wrap(node) for node in part]) for part in (lower, upper)]
         first, second = reversed(pair) if reverse else pair
-        return [node_of(to_tensor(leaf)) for leaf in flatten(function(first, second))[0]]
+        leaves, found = flatten(function(first, second))
+        if found != structure:
+            raise ArgumentError(
+                explain(name, f"a function that returns the nesting {structure}", str(found))
+            )
+        results = [_result(name, leaf) for leaf in leaves]
+        if not ops.fits(_types(results), _types(lower)):
+            raise _error_of(_types(lower), _types(results))(
+                explain(
+                    name,
+                    f"a function that returns the types it was given, {_text(lower)}",
+                    _text(results),
+                )
+            )
+        return results
+
+    def cut(start: int, limit: int) -> list[Node]:
+        return [_cut(node, axis, start, limit) for node, axis in zip(nodes, axes, strict=True)]
 
     shift = 1
     while shift < size:
-        if reverse:
-            head = [_cut(node, axis, 0, size - shift) for node in nodes]
-            tail = [_cut(node, axis, shift, size) for node in nodes]
-            rest = [_cut(node, axis, size - shift, size) for node in nodes]
-            merged = combine(head, tail)
-            nodes = [concatenate(a, b, axis=axis) for a, b in zip(merged, rest, strict=True)]
-        else:
-            head = [_cut(node, axis, 0, size - shift) for node in nodes]
-            tail = [_cut(node, axis, shift, size) for node in nodes]
-            rest = [_cut(node, axis, 0, shift) for node in nodes]
-            merged = combine(head, tail)
-            nodes = [concatenate(a, b, axis=axis) for a, b in zip(rest, merged, strict=True)]
+        merged = combine(cut(0, size - shift), cut(shift, size))
+        parts = (merged, cut(size - shift, size)) if reverse else (cut(0, shift), merged)
+        nodes = [concatenate(a, b, axis=axis) for a, b, axis in zip(*parts, axes, strict=True)]
         shift *= 2
     return unflatten(structure, [wrap(node) for node in nodes])
+
+
+def _text(nodes: Sequence[Node]) -> str:
+    return ops.types_text(_types(nodes))
 
 
 def _cut(node: Node, axis: int, start: int, limit: int) -> Node:
@@ -472,20 +613,37 @@ def callback(function: Callable, result: Any, *operands: Any) -> Any:
     """Call a Python function of NumPy arrays from within a graph, when its value is computed.
 
     `result` says what it returns: an `(shape, dtype)` pair, a tensor to be like, or a nesting of
-    them. The function may be called any number of times, and not at all where nothing uses its
-    result. It has no derivative; wrap it with `custom_gradient` to give it one.
+    them. The function gets its operands nested as they are given, as arrays that it must not
+    change. It may be called any number of times, and not at all where nothing uses its result. It
+    has no derivative; wrap it with `custom_gradient` to give it one.
     """
-    leaves, structure = _flatten_specs(result)
-    nodes, _ = _inputs("callback", list(operands))
+    types, structure = _flatten_specs(result)
+    nodes, arguments = _inputs("callback", operands)
     name = getattr(function, "__name__", "host")
-    host = ops.HostFunction("".join(c if c.isalnum() else "_" for c in name), function)
-    found = ops.callback(*nodes, function=host, types=tuple(leaves))
+
+    def call(*arrays: np.ndarray) -> Any:
+        value = function(*unflatten(arguments, arrays))
+        if structure == LEAF:
+            return [value]
+        leaves, found = flatten(value)
+        if found != structure:
+            raise ArgumentError(
+                explain(f"callback {name}", f"results nested as {structure}", str(found))
+            )
+        return leaves
+
+    host = ops.HostFunction("".join(c if c.isalnum() else "_" for c in name), call)
+    found = ops.callback(*nodes, function=host, types=tuple(types))
     return unflatten(structure, [wrap(node) for node in items(found)])
 
 
 def _flatten_specs(result: Any) -> tuple[list[TensorType], Structure]:
     if _is_spec(result):
         return [_spec(result)], LEAF
+    if isinstance(result, dict):
+        names = flatten(dict.fromkeys(result, 0))[1].keys
+        types, inner = _flatten_specs([result[name] for name in names])
+        return types, Structure(dict, names, inner.children, inner.count)
     if isinstance(result, (list, tuple)):
         found = [_flatten_specs(each) for each in result]
         types = [type for part, _ in found for type in part]

@@ -33,7 +33,7 @@ from thalweg.array.operands import (
     to_tensor,
     unchanging,
 )
-from thalweg.base.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, explain
+from thalweg.base.errors import ArgumentError, ArgumentTypeError, ExchangeError, ProtocolError, DTypeError, ShapeError, explain
 from thalweg.engine.context import current_trace
 from thalweg.engine.tensor import Tensor, from_buffer, node_of, wrap
 from thalweg.engine.variable import Variable
@@ -107,7 +107,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     if isinstance(x, np.ndarray):
         return _adopt("from_dlpack", x, None, copy)
     if not (hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__")):
-        raise ArgumentTypeError(
+        raise ProtocolError(
             explain(
                 "from_dlpack",
                 "an array with __dlpack__ and __dlpack_device__",
@@ -116,7 +116,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
             )
         )
     if x.__dlpack_device__()[0] not in CPU_MEMORY:
-        raise ArgumentError(
+        raise ExchangeError(
             explain(
                 "from_dlpack",
                 "an array in the CPU's memory",
@@ -127,7 +127,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     try:
         array = np.from_dlpack(x)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        raise ArgumentError(
+        raise ExchangeError(
             explain(
                 "from_dlpack",
                 "an array that exports its memory in an element type of NumPy's",

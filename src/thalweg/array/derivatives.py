@@ -23,25 +23,25 @@ from thalweg.base.errors import (
     explain,
 )
 from thalweg.base.frames import describe
-from thalweg.engine.context import Trace, current_trace
+from thalweg.engine.context import Trace, current_trace, leaked
 from thalweg.engine.tape import Pause, Recorder
-from thalweg.engine.tensor import Tensor, node_of, set_apart, wrap
+from thalweg.engine.tensor import Tensor, node_of, set_apart, tensor_in, wrap
 from thalweg.engine.trace import strong
 from thalweg.engine.tree import Structure, flatten, map_leaves, unflatten
 from thalweg.engine.variable import Variable
 from thalweg.ir.dim import is_known_equal
-from thalweg.ir.function import close, inline
+from thalweg.ir.function import close, fresh, inline
 from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.node import Node, provenance
-from thalweg.ir.types import Size, TensorType, int32, size_of
-from thalweg.ir.walk import dependents, postorder
+from thalweg.ir.types import Size, int32, size_of
+from thalweg.ir.walk import dependents, postorder, substitute
 from thalweg.ops import control as ops
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.elementwise import add, cast, equal
 from thalweg.ops.mark import mark
 from thalweg.ops.mark import stop_gradient as stop_gradient_op
 from thalweg.ops.movement import iota, reshape, transpose
-from thalweg.transforms.batch import batch, batch_nodes
+from thalweg.transforms.batch import batch, batch_nodes, mapped_results
 from thalweg.transforms.batch import repeat as repeat_node
 from thalweg.transforms.gradient import pullback, pushforward
 
@@ -53,13 +53,9 @@ class _Call:
         self, name: str, function: Callable, argnums: Any, args: tuple, kwargs: dict, has_aux: bool
     ):
         self.name = name
-        self.is_single = isinstance(argnums, int)
-        chosen = (argnums,) if self.is_single else tuple(argnums)
-        for index in chosen:
-            if not -len(args) <= index < len(args):
-                raise ArgumentError(
-                    explain(name, f"an argument number below {len(args)}", f"{index}")
-                )
+        self.trace = current_trace()
+        self.is_single = hasattr(argnums, "__index__")
+        chosen = _positions(name, (argnums,) if self.is_single else argnums, len(args))
         self.xs: list[Node] = []
         self.structures: list[Structure] = []
         new_args = list(args)
@@ -80,8 +76,10 @@ class _Call:
                     )
                 output, self.aux = output
             leaves, self.output_structure = flatten(output)
-            self.tensors = [to_tensor(leaf, name) for leaf in leaves]
-            self.ys = [strong(node_of(t)) if t.is_weak else node_of(t) for t in self.tensors]
+            tensors = [to_tensor(leaf, name) for leaf in leaves]
+            self.ys = [strong(node_of(t)) if t.is_weak else node_of(t) for t in tensors]
+            is_plain = not any(isinstance(leaf, (Tensor, Variable)) for leaf in leaves)
+            self.left_graph = is_plain and recorder.has_left
         finally:
             recorder.finish()
 
@@ -139,13 +137,38 @@ class _Call:
 
     def gradients(self, dys: Sequence[Node | None]) -> Any:
         """The cotangents of the marked arguments, nested as these are."""
-        found = pullback(self.ys, dys, self.xs)
+        if current_trace() is self.trace:
+            found = pullback(self.ys, dys, self.xs)
+        else:
+            found = self._pull_inside(dys)
         if self.xs and all(dx is None for dx in found):
+            if self.left_graph:
+                raise _left_graph(self.name)
             check_is_connected(self.name, self.ys, self.xs)
         nodes = [
             full_like(x, 0) if dx is None else dx for x, dx in zip(self.xs, found, strict=True)
         ]
         return self.nest([wrap(node) for node in nodes])
+
+    def _pull_inside(self, dys: Sequence[Node | None]) -> list[Node | None]:
+        """The pullback for a trace within the one where the value was made.
+
+        The part of it that depends on the cotangents is built anew inside; what that needs of the
+        outer graph is lifted.
+        """
+        trace = current_trace()
+        if trace is None or (self.trace is not None and not trace.is_inside(self.trace)):
+            raise leaked(tensor_in(self.trace, self.ys[0]))
+        holes = [None if dy is None else fresh("dy", dy.type) for dy in dys]
+        found = pullback(self.ys, holes, self.xs)
+        roots = [dx for dx in found if dx is not None]
+        inside = dependents(postorder(roots), [hole for hole in holes if hole is not None])
+        new = {hole: dy for hole, dy in zip(holes, dys, strict=True) if hole is not None}
+        for node in (*roots, *(arg for each in inside for arg in each.args)):
+            if node not in inside and node not in new:
+                new[node] = trace.lift(tensor_in(self.trace, node))
+        moved = iter(substitute(roots, new))
+        return [None if dx is None else next(moved) for dx in found]
 
     def nest(self, leaves: Sequence[Any]) -> Any:
         """Values for the marked arguments, nested as these are."""
@@ -157,6 +180,30 @@ class _Call:
         return parts[0] if self.is_single else tuple(parts)
 
 
+def _positions(name: str, argnums: Any, count: int) -> list[int]:
+    """Argument numbers counted from the front, each once."""
+    try:
+        chosen = [index.__index__() for index in argnums]
+    except (TypeError, AttributeError):
+        raise ArgumentTypeError(
+            explain(name, "an argument number, or a tuple of them, as argnums", repr(argnums))
+        ) from None
+    for index in chosen:
+        if not -count <= index < count:
+            raise ArgumentError(
+                explain(
+                    name,
+                    f"an argument number below {count}",
+                    f"{index} for a call with {count} positional arguments",
+                    "Pass what is differentiated by position, not by name.",
+                )
+            )
+    chosen = [index % count for index in chosen]
+    if len(set(chosen)) < len(chosen):
+        raise ArgumentError(explain(name, "each argument number once", repr(argnums)))
+    return chosen
+
+
 def _not_a_float(name: str, index: int, received: str, instead: str) -> DTypeError:
     return DTypeError(
         explain(
@@ -164,6 +211,18 @@ def _not_a_float(name: str, index: int, received: str, instead: str) -> DTypeErr
             f"a float or complex tensor as argument {index}",
             f"{received}; an integer has no derivative",
             f"Write {instead}, or choose other arguments with argnums.",
+        )
+    )
+
+
+def _left_graph(name: str) -> GradientError:
+    return GradientError(
+        explain(
+            name,
+            "a result that is computed with tensors",
+            "a plain number or array, made of values that float(), item() or numpy() took out",
+            "Use this package's functions on the tensors themselves, for instance sin(x) and not "
+            "math.sin(x).",
         )
     )
 
@@ -235,8 +294,8 @@ def grad(function: Callable, argnums: Any = 0, has_aux: bool = False) -> Callabl
 def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """The value at `primals`, and a function from cotangents of it to those of the primals.
 
-    Returns `(value, pull)`, with `has_aux` `(value, pull, aux)`; `pull(dy)` gives a tuple, one entry
-    for each primal.
+    Returns `(value, pull)`, with `has_aux` `(value, pull, aux)`; `pull(dy)` gives a tuple, one
+    entry for each primal.
     """
     call = _Call("vjp", function, tuple(range(len(primals))), primals, {}, has_aux)
     value = unflatten(call.output_structure, [wrap(y) for y in call.ys])
@@ -257,7 +316,17 @@ def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
 
 
 def jvp(function: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """The value at `primals`, and its change along `tangents`."""
+    """The value at `primals`, and its change along `tangents`: tuples, one entry an argument."""
+    for what, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise ArgumentTypeError(
+                explain(
+                    "jvp",
+                    f"a tuple as {what}",
+                    type(given).__name__,
+                    "Write (x,) for one argument.",
+                )
+            )
     primals = tuple(primals)
     call = _Call("jvp", function, tuple(range(len(primals))), primals, {}, False)
     leaves, structure = flatten(tuple(tangents))
@@ -319,15 +388,9 @@ def jacobian(
     return differentiated
 
 
-def _static_size(name: str, type: TensorType) -> int:
-    if not type.is_static:
-        raise ShapeError(explain(name, "fixed sizes", str(type)))
-    return size_of(type.shape)  # type: ignore[return-value]
-
-
 def _basis(node: Node) -> Node:
     """The unit tensors of a node's shape, stacked along a new leading axis."""
-    size = _static_size("jacobian", node.type)
+    size = size_of(node.shape)
     rows = iota(dtype=int32, shape=(size, size), axis=0)
     columns = iota(dtype=int32, shape=(size, size), axis=1)
     eye = cast(equal(rows, columns), dtype=node.dtype)
@@ -395,7 +458,9 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     """A function over batches from a function of single examples, computed all together.
 
     `in_axes` says, for each argument or each leaf of it, which axis is the batch; None passes an
-    argument whole. `out_axes` says where the batch axis of the results goes.
+    argument whole, and as it is where it is no tensor or array. Keyword arguments have it in front.
+    `out_axes` says where the batch axis of the results goes; None keeps a result that is the same
+    for all examples as one.
 
     >>> import thalweg as tw
     >>> tw.vmap(lambda x, y: tw.sum(x * y))(tw.ones((3, 2)), tw.ones((3, 2)))
@@ -403,13 +468,21 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     """
 
     @functools.wraps(function)
-    def mapped(*args: Any) -> Any:
-        leaves, structure = flatten(args)
-        axes = _axes(in_axes, structure, args)
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, structure = flatten((args, kwargs))
+        given, by_name = structure.children
+        found = [*_axes(in_axes, given), *[0] * by_name.count]
+        is_whole = [
+            axis is None
+            and not (isinstance(leaf, (Tensor, Variable)) or hasattr(leaf, "__array__"))
+            for leaf, axis in zip(leaves, found, strict=True)
+        ]
+        axes = [axis for axis, whole in zip(found, is_whole, strict=True) if not whole]
         nodes = []
-        for leaf in leaves:
-            tensor = to_tensor(leaf, "vmap")
-            nodes.append(strong(node_of(tensor)) if tensor.is_weak else node_of(tensor))
+        for leaf, whole in zip(leaves, is_whole, strict=True):
+            if not whole:
+                tensor = to_tensor(leaf, "vmap")
+                nodes.append(strong(node_of(tensor)) if tensor.is_weak else node_of(tensor))
         size, fronted = _fronted(nodes, axes)
         name = getattr(function, "__name__", "mapped")
         trace = Trace("mapped" if name == "<lambda>" else name, current_trace())
@@ -418,17 +491,33 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
             for index, (node, axis) in enumerate(zip(fronted, axes, strict=True)):
                 type = node.type if axis is None else node.type.with_shape(node.shape[1:])
                 inner.append(wrap(trace.parameter(f"x{index}", type)))
-            output, out_structure = flatten(function(*unflatten(structure, inner)))
+            source = iter(inner)
+            values = [
+                leaf if whole else next(source)
+                for leaf, whole in zip(leaves, is_whole, strict=True)
+            ]
+            new_args, new_kwargs = unflatten(structure, values)
+            output, out_structure = flatten(function(*new_args, **new_kwargs))
             tensors = [to_tensor(leaf, "vmap") for leaf in output]
             results = [strong(node_of(t)) if t.is_weak else node_of(t) for t in tensors]
         captured = [node_of(tensor) for tensor, _ in trace.captured.values()]
         flags = [axis is not None for axis in axes] + [False] * len(captured)
-        batched = batch(trace.close(results), flags, size)
-        wanted = _axes(out_axes, out_structure, unflatten(out_structure, output))
+        closed = trace.close(results)
+        wanted = _axes(out_axes, out_structure)
+        for axis, is_mapped, y in zip(wanted, mapped_results(closed, flags), results, strict=True):
+            if axis is None and is_mapped:
+                raise ArgumentError(
+                    explain(
+                        "vmap",
+                        "an integer in out_axes for a result that differs between examples",
+                        f"None for a result of type {y.type}",
+                    )
+                )
+        batched = batch(closed, flags, size, [axis is not None for axis in wanted])
         return unflatten(
             out_structure,
             [
-                wrap(_placed(node, axis))
+                wrap(node if axis is None else _placed(node, axis))
                 for node, axis in zip(inline(batched, [*fronted, *captured]), wanted, strict=True)
             ],
         )
@@ -436,13 +525,13 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     return mapped
 
 
-def _axes(given: Any, structure: Structure, values: Any) -> list[int | None]:
+def _axes(given: Any, structure: Structure) -> list[int | None]:
     """One axis or None for each leaf, from a prefix of the nesting."""
     found: list[int | None] = []
 
     def walk(prefix: Any, inner: Structure) -> None:
-        if prefix is None or isinstance(prefix, int):
-            found.extend([prefix] * inner.count)
+        if prefix is None or hasattr(prefix, "__index__"):
+            found.extend([None if prefix is None else prefix.__index__()] * inner.count)
             return
         children = inner.children
         if isinstance(prefix, dict) and inner.kind is dict:
@@ -472,7 +561,14 @@ def _fronted(nodes: Sequence[Node], axes: Sequence[int | None]) -> tuple[Size, l
             continue
         rank = node.type.rank
         if not -rank <= axis < rank:
-            raise ShapeError(explain("vmap", f"a batch axis {axis}", f"{node.type}"))
+            raise ShapeError(
+                explain(
+                    "vmap",
+                    f"arguments with a batch axis, here axis {axis}",
+                    str(node.type),
+                    "Pass in_axes=None for an argument without a batch axis.",
+                )
+            )
         own = node.shape[axis]
         if size is None:
             size = own
@@ -495,11 +591,13 @@ def _fronted(nodes: Sequence[Node], axes: Sequence[int | None]) -> tuple[Size, l
     return size, result
 
 
-def _placed(node: Node, target: int | None, source: int = 0) -> Node:
+def _placed(node: Node, target: int, source: int = 0) -> Node:
     """A node with one axis moved from `source` to `target`."""
     rank = node.type.rank
-    if target is None:
-        raise ArgumentError(explain("vmap", "an integer for every entry of out_axes", "None"))
+    if not -rank <= target < rank:
+        raise ShapeError(
+            explain("vmap", f"out_axes from {-rank} to {rank - 1}", f"{target} for {node.type}")
+        )
     rest = [axis for axis in range(rank) if axis != source]
     rest.insert(target % rank, source)
     return node if rest == list(range(rank)) else transpose(node, axes=tuple(rest))
@@ -627,7 +725,7 @@ def custom_gradient(function: Callable) -> Callable:
 
     `function(*args)` returns `(value, gradient)`; `gradient(dy, ...)` takes a cotangent for each
     float output and returns one for each float argument (None for zero). What the function uses
-    without receiving it as an argument counts as constant.
+    without receiving it as an argument counts as constant: a derivative by it is refused.
 
     >>> import thalweg as tw
     >>> @tw.custom_gradient
@@ -648,14 +746,16 @@ def custom_gradient(function: Callable) -> Callable:
         ys = [
             call.trace.parameter(f"y{index}", node.type) for index, node in enumerate(call.results)
         ]
-        zeros = [full_like(node, 0) for node in call.captured_inner() if node.dtype.is_inexact]
-        backward = close(
-            f"{call.name}_gradient",
-            [*inner, *ys, *call.cotangents],
-            [*call.gradients, *zeros],
-        )
+        backward = close(f"{call.name}_gradient", [*inner, *ys, *call.cotangents], call.gradients)
+        captured = call.captured()
         nodes = items(
-            ops.custom_call(*call.nodes, *call.captured(), function=forward, gradient=backward)
+            ops.custom_call(
+                *call.nodes,
+                *captured,
+                function=forward,
+                gradient=backward,
+                captured=len(captured),
+            )
         )
         return unflatten(call.structure, [wrap(node) for node in nodes])
 
@@ -721,8 +821,7 @@ class GradientTape(Recorder):
                 raise ArgumentTypeError(
                     explain("GradientTape.watch", "tensors or variables", repr(leaf))
                 )
-            if not leaf.dtype.is_inexact:
-                raise _not_a_float("GradientTape.watch", 0, str(leaf.type), "x.astype('float32')")
+            self._check_source("GradientTape.watch", leaf)
             # From here on the tensor is a node of its own, apart from equal expressions.
             set_apart(leaf)
 
@@ -758,9 +857,9 @@ class GradientTape(Recorder):
                     repr(unconnected_gradients),
                 )
             )
-        self._check_unused()
+        self._check_usable()
         ys = self._targets(target)
-        dys = self._output_gradients(output_gradients, ys)
+        dys = self._output_gradients(output_gradients, target, ys)
         leaves, structure = flatten(sources)
         groups = [self._nodes(leaf) for leaf in leaves]
         flat = list(dict.fromkeys(node for group in groups for node in group))
@@ -779,8 +878,8 @@ class GradientTape(Recorder):
 
     def jacobian(self, target: Any, sources: Any) -> Any:
         """The derivative of each element of one target by each source: shape target + source."""
-        self._check_unused()
-        (y,) = self._targets(target)
+        self._check_usable()
+        y = self._one_target("GradientTape.jacobian", target)
         leaves, structure = flatten(sources)
         results = []
         for leaf in leaves:
@@ -802,8 +901,8 @@ class GradientTape(Recorder):
         Both have the batch as leading axis, and an example of the target depends on that example of
         the source alone; the result has shape batch + target's rest + source's rest.
         """
-        self._check_unused()
-        (y,) = self._targets(target)
+        self._check_usable()
+        y = self._one_target("GradientTape.batch_jacobian", target)
         group = self._nodes(source)
         if not y.type.rank or not source.ndim or not is_known_equal(y.shape[0], source.shape[0]):
             raise ShapeError(
@@ -814,7 +913,7 @@ class GradientTape(Recorder):
                 )
             )
         inner = y.type.with_shape(y.shape[1:])
-        size = _static_size("batch_jacobian", inner)
+        size = size_of(inner.shape)
         dy = mark(full_like(y, 0))
         parts = [dx for dx in pullback([y], [dy], group) if dx is not None]
         self._used()
@@ -829,7 +928,17 @@ class GradientTape(Recorder):
         moved = transpose(batched, axes=(1, 0, *range(2, rank)))
         return wrap(reshape(moved, shape=(*y.shape, *source.shape[1:])))
 
-    def _check_unused(self) -> None:
+    def _check_usable(self) -> None:
+        if current_trace() is not self.trace:
+            inside = self.trace.name if self.trace is not None else "no traced function"
+            raise GradientError(
+                explain(
+                    "GradientTape",
+                    "to be asked in the function that it recorded in",
+                    f"a tape of {inside}, asked elsewhere",
+                    "Record and ask in the same function.",
+                )
+            )
         if self.is_finished:
             raise GradientError(
                 explain(
@@ -844,9 +953,17 @@ class GradientTape(Recorder):
         if not self.persistent:
             self.finish()
 
+    def _one_target(self, name: str, target: Any) -> Node:
+        ys = self._targets(target)
+        if len(ys) > 1:
+            raise ArgumentError(
+                explain(name, "one tensor as target", f"{len(ys)} tensors", "Ask for each of them.")
+            )
+        return ys[0]
+
     def _targets(self, target: Any) -> list[Node]:
         ys = []
-        for leaf in flatten(target)[0]:
+        for leaf in flatten(target)[0] or [None]:
             tensor = leaf.value if isinstance(leaf, Variable) else leaf
             if not isinstance(tensor, Tensor):
                 raise ArgumentTypeError(
@@ -869,19 +986,36 @@ class GradientTape(Recorder):
             ys.append(node)
         return ys
 
-    def _output_gradients(self, given: Any, ys: Sequence[Node]) -> list[Node]:
+    def _output_gradients(self, given: Any, target: Any, ys: Sequence[Node]) -> list[Node]:
         if given is None:
             return [full_like(y, 1) for y in ys]
-        return _like("GradientTape.gradient", flatten(given)[0], ys)
+        leaves, structure = flatten(given)
+        if len(leaves) != len(ys):
+            raise ArgumentError(
+                explain(
+                    "GradientTape.gradient",
+                    f"output_gradients nested like the target, {flatten(target)[1]}",
+                    str(structure),
+                )
+            )
+        return _like("GradientTape.gradient", leaves, ys)
+
+    def _check_source(self, name: str, source: Tensor) -> None:
+        if not source.dtype.is_inexact:
+            raise DTypeError(
+                explain(
+                    name,
+                    "float or complex tensors as sources",
+                    f"{source.type}; an integer has no derivative",
+                    "Write x.astype('float32') before the block.",
+                )
+            )
 
     def _nodes(self, source: Any) -> list[Node]:
         if isinstance(source, Variable):
             return list(self._reads.get(source, ()))
         if isinstance(source, Tensor):
-            if not source.dtype.is_inexact:
-                raise _not_a_float(
-                    "GradientTape.gradient", 0, str(source._cell.node.type), "x.astype('float32')"
-                )
+            self._check_source("GradientTape.gradient", source)
             return [node_of(source)]
         raise ArgumentTypeError(
             explain("GradientTape.gradient", "variables or tensors as sources", repr(source))

@@ -904,9 +904,8 @@ def einsum(subscripts: str, /, *operands: Any) -> Tensor:
     return wrap(_pair(a, in_a, b, in_b, out))
 
 
-def _einsum_error(subscripts: str, wanted: str, received: str = "", do: str = "") -> ShapeError:
-    received = f"{received} in {subscripts!r}" if received else repr(subscripts)
-    return ShapeError(explain("einsum", wanted, received, do))
+def _einsum_error(subscripts: str, wanted: str, received: str, do: str = "") -> ShapeError:
+    return ShapeError(explain("einsum", wanted, f"{received} in {subscripts!r}", do))
 
 
 def _parsed(subscripts: Any, operands: Sequence[Any]) -> tuple[list[Node], list[Labels], Labels]:
@@ -1127,7 +1126,7 @@ def lstsq(x1: Any, x2: Any, /, *, rtol: Any | None = None) -> LstsqResult:
 
     x2 with one axis is one vector. Singular values up to `rtol` times the largest count as 0; by
     default max(M, N) times the type's epsilon. The residuals (..., K) are the squared distances of
-    the columns, whatever the rank (..., ); the singular values (..., min(M, N)) are descending.
+    the columns, whatever the rank is; the rank is (...), the singular values (..., min(M, N)).
     """
     a, b = same_dtype("lstsq", x1, x2, floats=True)
     dtype = a.dtype

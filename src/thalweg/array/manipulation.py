@@ -277,6 +277,19 @@ def concat(arrays: Arrays, /, *, axis: int | None = 0) -> Tensor:
     if axis is None:
         nodes, axis = [flat(node) for node in nodes], 0
     axis = axis_of("concat", axis, nodes[0].type.rank)
+    first = nodes[0].shape
+    for node in nodes:
+        if node.type.rank != len(first) or not builtins.all(
+            each == axis or is_known_equal(*sizes)
+            for each, sizes in enumerate(zip(node.shape, first, strict=True))
+        ):
+            raise ShapeError(
+                explain(
+                    "concat",
+                    f"arrays of equal shape but for axis {axis}",
+                    " and ".join(str(node.type) for node in nodes),
+                )
+            )
     return wrap(nodes[0] if len(nodes) == 1 else ops.concatenate(*nodes, axis=axis))
 
 

@@ -43,6 +43,14 @@ class ArgumentTypeError(ThalwegError, TypeError):
     """An argument or attribute of the wrong Python type."""
 
 
+class ProtocolError(ArgumentTypeError, AttributeError):
+    """An object without the methods of a protocol, such as DLPack's."""
+
+
+class ExchangeError(ArgumentError, BufferError):
+    """Memory that cannot be exchanged with another library."""
+
+
 class OutOfRangeError(ThalwegError, IndexError):
     """An index outside of its axis."""
 

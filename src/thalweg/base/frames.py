@@ -6,6 +6,7 @@ line number is computed when somebody asks.
 
 import os
 import sys
+from functools import lru_cache
 from types import CodeType, FrameType
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -44,6 +45,7 @@ def describe(where: Place) -> str:
     return f"{short_path(code.co_filename)}:{line_number(where)}"
 
 
+@lru_cache(maxsize=4096)
 def line_number(where: Place) -> int:
     """The line of a place in its file."""
     code, instruction = where
@@ -58,9 +60,14 @@ def short_path(filename: str) -> str:
     if filename.startswith("<"):
         return filename
     try:
-        relative = os.path.relpath(filename)
+        return _relative(filename, os.getcwd())
     except (ValueError, OSError):
         return filename
+
+
+@lru_cache(maxsize=4096)
+def _relative(filename: str, folder: str) -> str:
+    relative = os.path.relpath(filename, folder)
     return filename if relative.startswith("..") else relative
 
 

@@ -13,12 +13,16 @@ from thalweg.engine.context import Trace, current_trace
 
 
 class Recorder:
-    """Keeps the graphs of tensors that are made while it is active, until `finish`."""
+    """Keeps the graphs of tensors that are made while it is active, until `finish`.
+
+    `has_left` says that a value was taken out of the graph, as a Python number or an array.
+    """
 
     stops_gradients = False
 
     def __init__(self) -> None:
         self.is_finished = False
+        self.has_left = False
         self.parent: Recorder | None = None
         self.trace: Trace | None = None
         self._kept: weakref.WeakSet = weakref.WeakSet()
@@ -28,7 +32,7 @@ class Recorder:
         self._kept.add(cell)
 
     def read(self, variable: Any) -> None:
-        """Note that a variable was read while active, here or in the body of a loop; tapes watch it."""
+        """Note that a variable was read while active, also in a loop's body: tapes watch it."""
 
     def in_charge(self) -> "Recorder | None":
         """This recorder, or the nearest around it that has not finished."""

@@ -8,12 +8,12 @@ installed by the `array` floor.
 
 import contextlib
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
-from thalweg.base.errors import ArgumentTypeError, ShapeError, ThalwegError, explain
+from thalweg.base.errors import ArgumentTypeError, ShapeError, explain
 from thalweg.engine.context import Trace, current_trace, leaked, no_value
 from thalweg.engine.run import evaluate_nodes, own
 from thalweg.engine.tape import Recorder, active_recorder
@@ -204,7 +204,7 @@ class Tensor:
 
     @property
     def is_weak(self) -> bool:
-        """True for what stands for a Python number in a trace: it takes the other operand's type."""
+        """True for a Python number in a trace: it takes the type of what it meets."""
         return self._weak
 
     @property
@@ -216,6 +216,12 @@ class Tensor:
 
     def numpy(self) -> np.ndarray:
         """The value as a read-only NumPy array, without a copy. Raises TraceError while tracing."""
+        recorder = active_recorder()
+        if recorder is not None:
+            recorder.has_left = True
+        return self._array()
+
+    def _array(self) -> np.ndarray:
         buffer = self._cell.buffer
         if buffer is None:
             if self._trace is not None:
@@ -232,13 +238,13 @@ class Tensor:
 
     def item(self) -> Any:
         """The Python number of a tensor with one element."""
-        return self._scalar("item")
+        return self._scalar("item", self.numpy)
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
         return self.numpy().tolist()
 
-    def _scalar(self, what: str) -> Any:
+    def _scalar(self, what: str, take: Callable[[], np.ndarray] | None = None) -> Any:
         if self._trace is not None:
             self._refuse(what, "Keep it a tensor; convert with astype where a type is needed.")
         if self.size != 1:
@@ -250,7 +256,7 @@ class Tensor:
                     "Index it, or reduce it with sum() or mean().",
                 )
             )
-        return self.numpy().reshape(())[()].item()
+        return (take or self._array)().reshape(())[()].item()
 
     def __bool__(self) -> bool:
         if self._trace is not None:
@@ -277,14 +283,14 @@ class Tensor:
         return float(self._real_scalar("float"))
 
     def __complex__(self) -> complex:
-        return complex(self._scalar("complex"))
+        return complex(self._scalar("complex", self.numpy))
 
     def _real_scalar(self, what: str) -> Any:
         if self.dtype.is_complex:
             raise ArgumentTypeError(
                 explain(what, "a real number", str(self._cell.node.type), "Take real(x) first.")
             )
-        return self._scalar(what)
+        return self._scalar(what, self.numpy)
 
     def __index__(self) -> int:
         if not self.dtype.is_integer or self.ndim:
@@ -352,11 +358,11 @@ class Tensor:
     def __repr__(self) -> str:
         if self._trace is not None:
             return f"Tensor({self._cell.node.type}, traced in {self._trace.name})"
-        body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        body = np.array2string(self._array(), separator=", ", prefix="Tensor(")
         return f"Tensor({body}, dtype={self.dtype.name})"
 
     def __str__(self) -> str:
-        return repr(self) if self._trace is not None else str(self.numpy())
+        return repr(self) if self._trace is not None else str(self._array())
 
     def __format__(self, specification: str) -> str:
         if specification and self.size == 1:
@@ -394,8 +400,8 @@ def wrap(node: Node, weak: bool = False) -> Tensor:
     return tensor
 
 
-def tensor_in(trace: Trace, node: Node) -> Tensor:
-    """The tensor of a node that belongs to an outer trace."""
+def tensor_in(trace: Trace | None, node: Node) -> Tensor:
+    """The tensor of a node that belongs to an outer trace, or to none."""
     tensor = _new(Tensor)
     tensor._trace = trace
     tensor._cell = Cell(node)

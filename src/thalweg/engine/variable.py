@@ -129,7 +129,8 @@ class Variable:
             )
         trace = current_trace()
         if trace is None:
-            self._tensor = _own(wrap(node), self.name)
+            same = node is own_node(value)
+            self._tensor = _own(value if same else wrap(node), self.name)
             _bound_pending()
             return self
         if not trace.holds_state:

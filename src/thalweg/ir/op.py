@@ -12,8 +12,9 @@ Data is positional and metadata is keyword-only, everywhere. Ops with several re
 tuples; a composite has one result. `tolerance` is how far a backend may be from `evaluate`, in
 units of the result type's epsilon relative to the largest magnitude in the result; 0 means bit for
 bit. Ops that hold Functions are `higher_order`: their rules receive the transform itself as the
-keyword `run` (evaluate), `differentiate` (gradient), `batched` and `depends` (batch) or `count`
-(cost), because a family of ops never imports a transform.
+keyword `run` (evaluate), `differentiate` and `active` (gradient; the second says of which args a
+derivative is asked), `batched` and `depends` (batch) or `count` (cost), because a family of ops
+never imports a transform.
 """
 
 from collections.abc import Callable, Iterable, Mapping

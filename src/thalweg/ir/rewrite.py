@@ -40,7 +40,8 @@ class Rule:
     """One row of a table: an equation, its pattern, and instances for the machine checks.
 
     `samples` are the arguments the checks call the equation with: for each, types of the holes and
-    values of the attributes.
+    values of the attributes. `needed` are the ops that a node must have among its operands' for the
+    pattern to match: most rules are passed over by that alone.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Rule:
     pattern: Node
     holes: tuple[str, ...]
     samples: tuple[tuple[tuple, Mapping[str, Any]], ...]
+    needed: frozenset[Op]
 
     def instance(self, nodes: Sequence[Node], attrs: Mapping[str, Any]) -> tuple[Node, Node] | None:
         """Both sides for given nodes and attributes, or None where the condition fails.
@@ -127,7 +129,15 @@ def _rule(equation: Callable, samples: Sequence[tuple]) -> Rule:
     )
     if pattern.op is hole:
         raise ArgumentError(explain(equation.__name__, "a left side with an operation", "a hole"))
-    return Rule(equation.__name__, equation, pattern, tuple(positional), paired)
+    needed = frozenset(filter(None, map(_needed_op, pattern.args)))
+    return Rule(equation.__name__, equation, pattern, tuple(positional), paired, needed)
+
+
+def _needed_op(pattern: Node) -> Op | None:
+    """The op of what a pattern matches; None for a hole that anything fills."""
+    if pattern.op is not hole:
+        return pattern.op
+    return constant if isinstance(pattern.attrs[0], Literal) else None
 
 
 Bindings = tuple[dict[str, Node], dict[str, Any]]
@@ -255,8 +265,9 @@ class Rewriter:
         )
 
     def _step(self, node: Node) -> Node | None:
+        ops = {arg.op for arg in node.args}
         for rule in self._by_op.get(node.op, ()):
-            found = rule.apply(node)
+            found = rule.apply(node) if rule.needed <= ops else None
             if found is not None and found is not node:
                 self.fired[rule.name] += 1
                 return found

@@ -2,7 +2,9 @@
 
     call(*args, function=F)                           F, to be inlined
     checkpoint(*args, function=F)                     F, computed again for its derivative
-    custom_call(*args, function=F, gradient=G)        F, whose derivative is G(*args, *ys, *dys)
+    custom_call(*args, function=F, gradient=G, captured=0)
+                                                      F, whose derivative is G(*args, *ys, *dys);
+                                                      the last `captured` args have none
     switch(index, *args, branches=(F, ...))           one of the branches; the index is clamped
     while(*constants, *state, condition=C, body=B, constants=n)
     scan(*constants, *carry, *xs, body=B, constants=n, carries=m, length=t, reverse=false)
@@ -31,6 +33,7 @@ from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.node import Node
 from thalweg.ir.op import Op, Refusal, Sample, declare
 from thalweg.ir.types import Size, TensorType, as_dtype, bool_, float64, int32, tensor_type
+from thalweg.ir.walk import dependents
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.elementwise import add, cast, equal, front, less, multiply, select, sin
 from thalweg.ops.mark import barrier
@@ -89,10 +92,15 @@ def costliest(costs: Iterable[Any]) -> Any:
 # Calls --------------------------------------------------------------------------------------------
 
 
-def spread(args: Sequence[Node], found: Sequence[Node]) -> list[Node | None]:
-    """Cotangents of the inexact args, in order, put back among all args."""
+def spread(
+    args: Sequence[Node], found: Sequence[Node], active: Sequence[bool]
+) -> list[Node | None]:
+    """Cotangents of the inexact and active args, in order, put back among all args."""
     source = iter(found)
-    return [next(source) if arg.dtype.is_inexact else None for arg in args]
+    return [
+        next(source) if is_active and arg.dtype.is_inexact else None
+        for arg, is_active in zip(args, active, strict=True)
+    ]
 
 
 def kept(dys: Sequence[Node | None]) -> list[Node]:
@@ -100,8 +108,9 @@ def kept(dys: Sequence[Node | None]) -> list[Node]:
     return [dy for dy in dys if dy is not None]
 
 
-def _differentiate_call(dy, y, *args: Node, function: Function, differentiate: Callable):
-    return spread(args, items(call(*args, *kept(dy), function=differentiate(function))))
+def _differentiate_call(dy, y, *args: Node, function: Function, differentiate: Callable, active):
+    found = call(*args, *kept(dy), function=differentiate(function, active))
+    return spread(args, items(found), active)
 
 
 def _square_sine() -> Function:
@@ -147,11 +156,14 @@ call: Op = _declare_call(
 )
 
 
-def _differentiate_checkpoint(dy, y, *args: Node, function: Function, differentiate: Callable):
+def _differentiate_checkpoint(
+    dy, y, *args: Node, function: Function, differentiate: Callable, active
+):
     # The barrier keeps the second computation from merging with the first, whose intermediate
     # results would then be kept until the backward pass.
     again = [barrier(arg) for arg in args]
-    return spread(args, items(call(*again, *kept(dy), function=differentiate(function))))
+    found = call(*again, *kept(dy), function=differentiate(function, active))
+    return spread(args, items(found), active)
 
 
 checkpoint: Op = _declare_call(
@@ -162,15 +174,18 @@ checkpoint: Op = _declare_call(
 )
 
 
-def _infer_custom(*types: TensorType, function: Function, gradient: Function) -> Types_:
+def _infer_custom(
+    *types: TensorType, function: Function, gradient: Function, captured: int
+) -> Types_:
     results = check_call("custom_call", function, types)
     cotangents = [type for type in results if type.dtype.is_inexact]
     found = check_call("custom_call", gradient, (*types, *results, *cotangents))
-    wanted = [type for type in types if type.dtype.is_inexact]
+    own = types[: len(types) - captured]
+    wanted = [type for type in own if type.dtype.is_inexact]
     if not fits(found, wanted):
         raise ShapeError(
             explain(
-                "custom_gradient",
+                "custom_call",
                 f"one cotangent for each inexact argument, of types {types_text(wanted)}",
                 types_text(found),
             )
@@ -178,17 +193,26 @@ def _infer_custom(*types: TensorType, function: Function, gradient: Function) ->
     return results
 
 
-def _differentiate_custom(dy, y, *args, function, gradient, differentiate):
-    return spread(args, items(call(*args, *y, *kept(dy), function=gradient)))
+def _differentiate_custom(dy, y, *args, function, gradient, captured, differentiate, active):
+    own = args[: len(args) - captured]
+    found = items(call(*args, *y, *kept(dy), function=gradient))
+    return [*spread(own, found, [True] * len(own)), *[_CAPTURED] * captured]
 
 
-def _batch_custom(size, mapped, *args, function, gradient, batched, depends):
+_CAPTURED = Absent(
+    "its function uses a value that it does not receive as an argument, and says no derivative "
+    "for it; pass the value as an argument"
+)
+
+
+def _batch_custom(size, mapped, *args, function, gradient, captured, batched, depends):
     args = front(size, mapped, args)
     everything = (True,) * len(gradient.parameters)
     return custom_call(
         *args,
         function=batched(function, (True,) * len(args), size),
         gradient=batched(gradient, everything, size),
+        captured=captured,
     )
 
 
@@ -211,12 +235,12 @@ custom_call: Op = declare(
         name="custom_call",
         doc="The results of a Function whose derivative is another Function.",
         infer=_infer_custom,
-        evaluate=lambda *args, function, gradient, run: run(function, *args),
+        evaluate=lambda *args, function, gradient, captured, run: run(function, *args),
         arity=None,
-        attributes={"function": Kept(), "gradient": Kept()},
+        attributes={"function": Kept(), "gradient": Kept(), "captured": Integer(0)},
         gradient=_differentiate_custom,
         batch=_batch_custom,
-        cost=lambda *types, result, function, gradient, count: count(function),
+        cost=lambda *types, result, function, gradient, captured, count: count(function),
         samples=_sample_custom,
         refuses=_refuse_custom,
         higher_order=True,
@@ -258,10 +282,10 @@ def _evaluate_switch(index, *args, branches, run):
     return run(branches[min(max(int(index), 0), len(branches) - 1)], *args)
 
 
-def _differentiate_switch(dy, y, index, *args, branches, differentiate):
-    pulled = tuple(differentiate(branch) for branch in branches)
+def _differentiate_switch(dy, y, index, *args, branches, differentiate, active):
+    pulled = tuple(differentiate(branch, active[1:]) for branch in branches)
     found = items(switch(index, *args, *kept(dy), branches=pulled))
-    return [None, *spread(args, found)]
+    return [None, *spread(args, found, active[1:])]
 
 
 def _batch_switch(size, mapped, index, *args, branches, batched, depends):
@@ -522,10 +546,19 @@ def _evaluate_scan(*args, body, constants, carries, length, reverse, run):
 
 
 def _differentiate_scan(
-    dy, y, *args, body: Function, constants, carries, length, reverse, differentiate
+    dy, y, *args, body: Function, constants, carries, length, reverse, differentiate, active
 ):
-    fixed, carry = args[:constants], args[constants : constants + carries]
-    xs = args[constants + carries :]
+    fixed, xs = args[:constants], args[constants + carries :]
+    is_fixed, is_carry = list(active[:constants]), list(active[constants : constants + carries])
+    is_x = list(active[constants + carries :])
+    while True:
+        # A carry is active when what comes round to it is.
+        changed = _reached(body, [*is_fixed, *is_carry, *is_x])[:carries]
+        grown = [old or new for old, new in zip(is_carry, changed, strict=True)]
+        if grown == is_carry:
+            break
+        is_carry = grown
+    flags = [*is_fixed, *is_carry, *is_x]
 
     # Run the loop again, keeping the carry that enters each step.
     def keeping(*inner: Node) -> list[Node]:
@@ -537,14 +570,15 @@ def _differentiate_scan(
     attrs = {"constants": constants, "carries": carries, "length": length, "reverse": reverse}
     history = items(scan(*args, body=keeper, **attrs))[carries:]
 
-    pulled = differentiate(body)
-    inexact_fixed = [each for each in fixed if each.dtype.is_inexact]
-    inexact_carry = [each for each in carry if each.dtype.is_inexact]
-    dcarry = kept(dy[:carries])
+    pulled = differentiate(body, flags)
+    moving = [flag and each.dtype.is_inexact for flag, each in zip(flags, args, strict=True)]
+    moving_carry = moving[constants : constants + carries]
+    moving_fixed = [each for each, flag in zip(fixed, moving, strict=False) if flag]
+    dcarry = [each for each, flag in zip(dy, moving_carry, strict=False) if flag]
     dys = kept(dy[carries:])
-    start = [*(full_like(each, 0) for each in inexact_fixed), *dcarry]
+    start = [*(full_like(each, 0) for each in moving_fixed), *dcarry]
     sequences = [*history, *xs, *dys]
-    count_fixed, count_carry = len(inexact_fixed), len(inexact_carry)
+    count_fixed, count_carry = len(moving_fixed), len(dcarry)
 
     def backward(*inner: Node) -> list[Node]:
         values_ = list(inner)
@@ -553,7 +587,14 @@ def _differentiate_scan(
         dnext, values_ = values_[:count_carry], values_[count_carry:]
         entering, values_ = values_[:carries], values_[carries:]
         own_xs, own_dys = values_[: len(xs)], values_[len(xs) :]
-        found = inline(pulled, [*own_fixed, *entering, *own_xs, *dnext, *own_dys])
+        source = iter(dnext)
+        # What leaves a carry that is not active does not matter.
+        dcarry = [
+            next(source) if flag else full_like(each, 0)
+            for each, flag in zip(entering, moving_carry, strict=True)
+            if each.dtype.is_inexact
+        ]
+        found = inline(pulled, [*own_fixed, *entering, *own_xs, *dcarry, *own_dys])
         dfixed, found = found[:count_fixed], found[count_fixed:]
         summed = [add(total, part) for total, part in zip(sums, dfixed, strict=True)]
         return [*summed, *found[:count_carry], *found[count_carry:]]
@@ -574,7 +615,14 @@ def _differentiate_scan(
             reverse=not reverse,
         )
     )
-    return spread(args, results)
+    return spread(args, results, flags)
+
+
+def _reached(function: Function, flags: Sequence[bool]) -> list[bool]:
+    """Which results depend on the parameters that are marked."""
+    marked = [each for each, flag in zip(function.parameters, flags, strict=True) if flag]
+    found = dependents(function.order(), marked)
+    return [y in found for y in function.results]
 
 
 def _batch_scan(size, mapped, *args, body, constants, carries, length, reverse, batched, depends):
@@ -708,10 +756,12 @@ class LoopedHostFunction:
     def name(self) -> str:
         return f"each_{self.inner.name}"
 
+    def size(self, arrays: Sequence[np.ndarray]) -> int:
+        """The number of examples."""
+        pairs = zip(arrays, self.mapped, strict=True)
+        return next(len(array) for array, is_mapped in pairs if is_mapped)
+
     def __call__(self, *arrays: np.ndarray) -> list:
-        size = next(
-            len(array) for array, is_mapped in zip(arrays, self.mapped, strict=True) if is_mapped
-        )
         rows = [
             self.inner(
                 *(
@@ -719,14 +769,16 @@ class LoopedHostFunction:
                     for array, is_mapped in zip(arrays, self.mapped, strict=True)
                 )
             )
-            for example in range(size)
+            for example in range(self.size(arrays))
         ]
         rows = [row if isinstance(row, (tuple, list)) else (row,) for row in rows]
         return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
 def _evaluate_callback(*args, function, types):
-    found = function(*args)
+    if isinstance(function, LoopedHostFunction) and not function.size(args):
+        return [np.zeros(type.shape, type.dtype.numpy) for type in types]
+    found = function(*map(_read_only, args))
     found = found if isinstance(found, (tuple, list)) else (found,)
     results = []
     for value, type in zip(found, types, strict=False):
@@ -739,12 +791,19 @@ def _evaluate_callback(*args, function, types):
                     f"{array.dtype}{list(array.shape)}",
                 )
             )
-        results.append(array)
+        # The host may keep what it returned, and change it later.
+        results.append(array.copy() if array.flags.writeable else array)
     if len(found) != len(types):
         raise ShapeError(
             explain(f"callback {function.name}", f"{len(types)} results", f"{len(found)}")
         )
     return results
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array = array.view()
+    array.flags.writeable = False
+    return array
 
 
 def _batch_callback(size, mapped, *args, function, types):

@@ -227,7 +227,13 @@ def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         result = np.power(x, np.maximum(y, 0))
         inverse = np.where(np.abs(x) == 1, np.where(y % 2 == 0, 1, x), 0).astype(x.dtype)
         return np.where(y < 0, inverse, result)
-    return np.power(x, y)
+    result = np.power(x, y)
+    if x.dtype.kind == "f" and (half := y == 0.5).any():
+        # NumPy takes square roots where one exponent 1/2 serves many elements, and where it is a
+        # scalar; those of -inf and -0.0 are no powers.
+        edge = half & ((x == 0) | (x == -np.inf))
+        result = np.where(edge, np.abs(x), result)
+    return result
 
 
 def _multiply_no_nan(x: np.ndarray, y: np.ndarray) -> np.ndarray:

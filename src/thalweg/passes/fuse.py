@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thalweg.ir.function import Function, close, fresh
-from thalweg.ir.leaves import constant, item, items, parameter
+from thalweg.ir.leaves import constant, items, parameter
 from thalweg.ir.node import Node, made_by, make
 from thalweg.ir.types import Shape, Size
 from thalweg.ir.walk import postorder
@@ -43,6 +43,10 @@ COSTLY = frozenset(
     "acosh atanh sigmoid erf erfc power cbrt hypot divide sqrt rsqrt remainder".split()
 )
 """Ops that alone are dear."""
+
+
+LONGEST = 200
+"""Nodes in one kernel: LLVM's time grows faster than the text it is given."""
 
 
 def strides_of(shape: Shape) -> list[Size]:
@@ -87,9 +91,15 @@ class _Fusion:
     def _choose_roots(self) -> None:
         stored = set(self.function.results)
         weight: dict[Node, int] = {}
+        length: dict[Node, int] = {}
         for node in self.order:
             own = DEAR if node.op.name in COSTLY else 1
-            weight[node] = own + sum(weight[arg] for arg in node.args if self._is_inside(arg))
+            inner = [arg for arg in node.args if self._is_inside(arg)]
+            weight[node] = own + sum(weight[arg] for arg in inner)
+            length[node] = 1 + sum(length[arg] for arg in inner)
+            if length[node] > LONGEST:
+                stored.add(node)
+                length[node] = weight[node] = 1
         users: dict[Node, list[Node]] = {}
         for node in self.order:
             for arg in node.args:
@@ -125,7 +135,7 @@ class _Fusion:
 
     def _is_inside(self, node: Node) -> bool:
         """True for a node that a kernel may compute."""
-        return self.is_native[node] and node.op is not parameter and node.op is not item
+        return self.is_native[node]
 
     @staticmethod
     def _reads_memory(node: Node) -> bool:
@@ -237,8 +247,7 @@ class _Fusion:
         while pending:
             node, is_aligned = pending.pop()
             if node in self.kernels or not self._is_inside(node):
-                if node.op is not constant:
-                    found[node] = found.get(node, True) and is_aligned
+                found[node] = found.get(node, True) and is_aligned
                 continue
             if node in seen and (seen[node] == is_aligned or not seen[node]):
                 continue
@@ -254,9 +263,7 @@ class _Fusion:
         parameters: list[Node] = []
         own = set(group.roots)
         for node in postorder(group.roots, _Boundary(self, own)):
-            if node.op is constant:
-                inner[node] = node
-            elif node not in own and (node in self.kernels or not self._is_inside(node)):
+            if node not in own and (node in self.kernels or not self._is_inside(node)):
                 inputs.append(new[node])
                 parameters.append(fresh(f"x{len(parameters)}", node.type))
                 inner[node] = parameters[-1]

@@ -124,7 +124,7 @@ def report(function: Function, most: int = 10) -> str:
     ]
     if found.names:
         lines.append("shares for " + ", ".join(f"{name} = {NOMINAL}" for name in found.names))
-    rows = [("op", "nodes", "FLOP", "bytes", "of all FLOP")]
+    rows: list[tuple[str, ...]] = [("op", "nodes", "FLOP", "bytes", "of all FLOP")]
     for row in found.by_op:
         part = share(row.cost.flops, total.flops)
         cost = quantity(row.cost.flops), quantity(row.cost.bytes)

@@ -26,6 +26,10 @@ ops; a test compares it with them.
 - **element types** are those of the operands in the op's samples, of which there are **samples**.
 """
 
+COLUMNS: tuple[str, ...] = (
+    "op", "family", "gradient", "batch", "expands", "element types", "samples", "why not",
+)  # fmt: skip
+
 GROUPS = (
     ("i8 i16 i32 i64", "ints"),
     ("u8 u16 u32 u64", "uints"),
@@ -37,8 +41,7 @@ GROUPS = (
 def table() -> str:
     """The whole document."""
     ops = sorted(vocabulary.values(), key=lambda op: (op.family, op.name))
-    rows = [("op", "family", "gradient", "batch", "expands", "element types", "samples", "why not")]
-    rows += [_row(op) for op in ops]
+    rows = [COLUMNS, *map(_row, ops)]
     counts = {
         "with a gradient": sum(row[2] in ("yes", "expanded") for row in rows[1:]),
         "that can be batched": sum(row[3] != "-" for row in rows[1:]),

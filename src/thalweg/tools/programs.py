@@ -32,6 +32,7 @@ from thalweg.ir.types import (
     NUMERIC,
     REAL,
     DType,
+    Shape,
     TensorType,
     as_dtype,
     bool_,
@@ -237,7 +238,7 @@ class Growth:
                     self.pool.append(node)
 
 
-def random_values(random: np.random.Generator, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:
+def random_values(random: np.random.Generator, dtype: DType, shape: tuple) -> np.ndarray:
     """Small numbers of an element type; quarters for floats, so that some are equal."""
     drawn = random.integers(0 if dtype.kind == "uint" else -8, 9, shape)
     if dtype.kind == "bool":
@@ -262,7 +263,7 @@ def random_function(
     lead = named("b") if growth.chance(0.2) else None
     types = []
     for _ in range(growth.between(1, 3)):
-        shape = growth.shape()
+        shape: Shape = growth.shape()
         if lead is not None and growth.chance(0.6):
             shape = (lead, *shape[:2])
         types.append(tensor_type(growth.choose(growth.dtypes), shape))
@@ -308,10 +309,12 @@ def make_pointwise(growth: Growth) -> Node | None:
     row = growth.choose(fitting)
     x = growth.pick()
     shape = x.shape if x is not None else growth.shape()
-    args = []
+    args: list[Node] = []
     for dtype in row:
-        same = x is not None and dtype is x.dtype and x.shape == shape and growth.chance(0.6)
-        args.append(x if same else growth.of_type(tensor_type(dtype, shape)))
+        if x is not None and dtype is x.dtype and growth.chance(0.6):
+            args.append(x)
+        else:
+            args.append(growth.of_type(tensor_type(dtype, shape)))
     if op.name in DOMAINS and row[0].is_float and growth.chance(0.8):
         args[0] = DOMAINS[op.name](args[0])
     return op(*args)

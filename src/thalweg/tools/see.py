@@ -40,8 +40,8 @@ from thalweg.tools.drawing import graph_svg
 
 __all__ = ["dump", "graph_svg", "page", "report", "watch"]
 
-MOST_LINES = 4000
-"""Longer texts are not aligned with one another: that takes time that grows with the square."""
+MOST_LINES = 3000
+"""Of longer texts only so many lines are shown, and they are not aligned with one another."""
 
 NEARBY = 3
 """Unchanged lines shown around a change."""
@@ -237,11 +237,13 @@ def _text(stage: str, function: Function) -> str:
     lines = lines_of(function)
     known = _names(lines)
     rows = []
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines[:MOST_LINES]):
         code = "".join(_marked(stage, scope, part, known) for scope, part in line.parts)
         wide = "<td colspan=2 class=wide>" if not number else "<td>"
         note = f"<td>{escape(line.note)}" if number else ""
         rows.append(f"<tr><td>{number + 1}{wide}{code}{note}")
+    if len(lines) > MOST_LINES:
+        rows.append(f"<tr><td><td>and {len(lines) - MOST_LINES:,} more lines")
     return f"<div class=code><table>{''.join(rows)}</table></div>"
 
 
@@ -342,7 +344,7 @@ def _changed(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str,
     """Pairs within a stretch of changes: lines with the same op stand side by side."""
     ops = [[match.group(1) if (match := _OP.search(line)) else line for line in lines]
            for lines in (old, new)]  # fmt: skip
-    matcher = difflib.SequenceMatcher(None, *ops, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, ops[0], ops[1], autojunk=False)
     for kind, i, j, k, m in matcher.get_opcodes():
         if kind == "equal":
             yield from (("!", a, b) for a, b in zip(old[i:j], new[k:m], strict=True))
@@ -386,7 +388,7 @@ def _changed_words(a: str, b: str) -> tuple[str, str]:
     left, right = _WORD.findall(a), _WORD.findall(b)
     # Numbers differ everywhere once a line is gone; they tell nothing.
     keys = [["%" if word.startswith("%") else word for word in words] for words in (left, right)]
-    matcher = difflib.SequenceMatcher(None, *keys, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False)
     found: tuple[list[str], list[str]] = ([], [])
     for kind, i, j, k, m in matcher.get_opcodes():
         for out, words in ((found[0], left[i:j]), (found[1], right[k:m])):

@@ -11,7 +11,8 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.base.table import Absent
-from thalweg.ir.function import Function, build
+from thalweg.ir.dim import named, symbols
+from thalweg.ir.function import Function, build, own_sizes, with_sizes
 from thalweg.ir.leaves import item
 from thalweg.ir.node import Node, made_by, remake
 from thalweg.ir.types import Size, TensorType
@@ -30,6 +31,7 @@ def batch(
     With `results_mapped`, a result marked False must not depend on a mapped argument and keeps its
     shape.
     """
+    function = _apart_from(function, size)
     types = [
         _with_axis(type, size) if is_mapped else type
         for type, is_mapped in zip(function.parameter_types, mapped, strict=True)
@@ -46,6 +48,31 @@ def batch(
         ]
 
     return build(f"{function.name}_batched", types, body, function.parameter_names)
+
+
+def _apart_from(function: Function, size: Size) -> Function:
+    """The Function with other names for those of its own sizes that the batch size has too.
+
+    They are the caller's to choose, and the batch size comes from around the caller.
+    """
+    own = own_sizes(function)
+    clashing = sorted(own & symbols(size))
+    if not clashing:
+        return function
+    names = own | symbols(size)
+    new_sizes: dict[str, Size] = {}
+    for name in clashing:
+        other = name
+        while other in names:
+            other += "_"
+        names |= {other}
+        new_sizes[name] = named(other)
+    new: dict[Node, Node] = {}
+    for node in function.order():
+        args = tuple([new[arg] for arg in node.args])
+        new[node] = remake(node, args, with_sizes(node.attrs, new_sizes))
+    parameters = tuple([new[node] for node in function.parameters])
+    return Function(function.name, parameters, tuple([new[y] for y in function.results]))
 
 
 def mapped_results(function: Function, mapped: Sequence[bool]) -> list[bool]:
@@ -86,7 +113,11 @@ def batch_node(node: Node, args: Sequence[Node], mapped: Sequence[bool], size: S
             batch_nodes([expanded], new, flags, size)
             return new[expanded] if flags[expanded] else repeat(new[expanded], size)
         raise ArgumentError(
-            explain(f"vmap of {op.name}", "an operation that can be batched", op.batch.reason)
+            explain(
+                f"vmap of {op.name}",
+                "an operation that can be batched",
+                f"{node!r}: {op.batch.reason}",
+            )
         )
     if op.higher_order:
         attrs |= {"batched": batch, "depends": mapped_results}

@@ -18,7 +18,7 @@ from thalweg.ir.dim import Dim, solve, substitute, symbols
 from thalweg.ir.function import Function, own_sizes
 from thalweg.ir.leaves import parameter
 from thalweg.ir.node import Node, type_text
-from thalweg.ir.types import shape_text
+from thalweg.ir.types import TensorType, shape_text
 from thalweg.ir.walk import postorder
 from thalweg.transforms.finite import check_given, check_made
 
@@ -156,6 +156,8 @@ def concrete(value: Any, sizes: Mapping[str, int]) -> Any:
         return found
     if isinstance(value, tuple) and any(each.__class__ is not int for each in value):
         return tuple([concrete(each, sizes) for each in value])
+    if isinstance(value, TensorType) and not value.is_static:
+        return value.with_shape(concrete(value.shape, sizes))
     return value
 
 

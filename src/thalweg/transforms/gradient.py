@@ -19,9 +19,9 @@ from thalweg.ir.function import Function
 from thalweg.ir.leaves import Tag, full_like, item, items, parameter
 from thalweg.ir.node import Node, made_by
 from thalweg.ir.types import TensorType
-from thalweg.ir.walk import dependents, postorder
+from thalweg.ir.walk import postorder
 from thalweg.ops.elementwise import add
-from thalweg.ops.mark import alias, mark
+from thalweg.ops.mark import alias, mark, stop_gradient
 from thalweg.ops.movement import reshape
 
 
@@ -39,7 +39,7 @@ def _pull(
     order: Sequence[Node], ys: Sequence[Node], dys: Sequence[Node | None], xs: Sequence[Node]
 ) -> list[Node | None]:
     """The pullback along a postorder; nodes that are not in it are leaves, whatever their args."""
-    active = dependents(order, xs)
+    active = _active(order, xs)
     cotangents: dict[Node, Node] = {}
     for y, dy in zip(ys, dys, strict=True):
         if dy is not None and y in active:
@@ -75,6 +75,24 @@ def _pull(
             if darg is not None and arg in active:
                 _accumulate(cotangents, arg, _fitted(node, arg, darg))
     return [cotangents.get(x) for x in xs]
+
+
+def _active(order: Sequence[Node], xs: Sequence[Node]) -> set[Node]:
+    """The nodes of a postorder through which a derivative by xs flows, xs included.
+
+    It ends at stop_gradient, where values are integers, and where the slope is zero: what comes
+    after needs no derivative, so it does not matter that there may be none.
+    """
+    active = set(xs)
+    for node in order:
+        if any(arg in active for arg in node.args) and not _is_cut(node):
+            active.add(node)
+    return active
+
+
+def _is_cut(node: Node) -> bool:
+    is_flat = node.op.family == "pointwise" and not (node.op.gradient or node.op.expand)
+    return node.op is stop_gradient or is_flat or not _is_inexact(node)
 
 
 class _Older:
@@ -118,12 +136,10 @@ def _cotangents(node: Node, dy: Any, y: Any, active: set[Node]) -> Sequence[Node
     if isinstance(rule, Absent):
         if op.expand:
             return _pull_expansion(node, op.expand(*node.args, **attrs), dy)
-        if not _is_inexact(node):
-            return [None] * len(node.args)
-        if op.family == "pointwise":
-            return [None] * len(node.args)
         raise _no_derivative(node, rule.reason)
-    extra = {"differentiate": vjp} if op.higher_order else {}
+    extra: dict[str, Any] = {}
+    if op.higher_order:
+        extra = {"differentiate": vjp, "active": tuple([arg in active for arg in node.args])}
     found = rule(dy, y, *node.args, **attrs, **extra)
     result: list[Node | None] = []
     for arg, darg in zip(node.args, found, strict=True):
@@ -163,15 +179,21 @@ def _no_derivative(node: Node, reason: str) -> GradientError:
     )
 
 
-def vjp(function: Function) -> Function:
+def vjp(function: Function, active: Sequence[bool] | None = None) -> Function:
     """The Function of (args, cotangents of the inexact results) -> cotangents of the inexact args.
 
-    An argument that no result depends on gets zeros.
+    An argument that no result depends on gets zeros. With `active`, the args that are not marked
+    in it are constants and have no cotangent, so nothing on their paths needs a derivative.
     """
     cotangents = _more_parameters(function, "d", function.result_types)
     given = iter(cotangents)
     dys = [next(given) if y.dtype.is_inexact else None for y in function.results]
-    xs = [x for x in function.parameters if x.dtype.is_inexact]
+    chosen = active or [True] * len(function.parameters)
+    xs = [
+        x
+        for x, is_active in zip(function.parameters, chosen, strict=True)
+        if is_active and x.dtype.is_inexact
+    ]
     found = pullback(function.results, dys, xs)
     dxs = [full_like(x, 0) if dx is None else dx for x, dx in zip(xs, found, strict=True)]
     return Function(f"{function.name}_vjp", (*function.parameters, *cotangents), tuple(dxs))

@@ -237,6 +237,29 @@ class Block:
             )
         return Value(name, dtype, lanes)
 
+    def gather(
+        self, pointer: str, dtype: DType, positions: Value, mask: Value | None = None
+    ) -> Value:
+        """Elements at positions of their own, counted in elements; masked-out lanes are zero."""
+        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        lanes = positions.lanes
+        kind = f"<{lanes} x {memory}>"
+        addresses = self.name()
+        self.emit(
+            f"{addresses} = getelementptr inbounds {memory}, ptr {pointer}, {positions.typed}"
+        )
+        chosen = mask.typed if mask is not None else f"<{lanes} x i1> splat (i1 true)"
+        function = f"@llvm.masked.gather.{_vector_suffix(memory, lanes)}.v{lanes}p0"
+        self.declarations.add(
+            f"declare {kind} {function}(<{lanes} x ptr>, <{lanes} x i1>, {kind})"
+        )
+        name = self.name()
+        self.emit(
+            f"{name} = call {kind} {function}(<{lanes} x ptr> align {dtype.itemsize} {addresses}, "
+            f"{chosen}, {kind} zeroinitializer)"
+        )
+        return self._widened(name, kind, dtype, lanes)
+
     def store(self, value: Value, address: str, dtype: DType, mask: Value | None = None) -> None:
         """Write consecutive elements of a memory type; only the lanes of the mask, if given."""
         lanes = value.lanes
