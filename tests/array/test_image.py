@@ -643,6 +643,8 @@ def test_transforms_that_are_known():
     horizon = image.affine_transform(x, [1.0, 0, 0, 0, 1, 0, -0.5, 0], fill_value=9.0).numpy()
     assert np.all(horizon[:, :, 2] == 9)
     assert np.all(np.isfinite(horizon))
+    _, pull = vjp(image.affine_transform, x, np.array([1.0, 0, 0, 0, 1, 0, -0.5, 0]))
+    assert all(np.isfinite(each.numpy()).all() for each in pull(np.ones(x.shape)))
     bytes_ = (x > 0).astype(np.uint8)
     assert image.affine_transform(bytes_, identity).dtype == "uint8"
 
@@ -696,6 +698,8 @@ def test_blur_is_a_correlation_with_a_gaussian(size, sigma):
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
     first = image.gaussian_blur(to_first(x), size, sigma, data_format="channels_first").numpy()
     np.testing.assert_allclose(first, to_first(found), rtol=1e-12, atol=1e-14)
+    bytes_ = image.gaussian_blur((x > 0).astype(np.uint8), size, sigma)
+    assert bytes_.dtype == "float32"
     one = image.gaussian_blur(x[0], size, sigma).numpy()
     np.testing.assert_allclose(one, found[0], rtol=1e-12, atol=1e-14)
 
@@ -793,6 +797,8 @@ def test_refusals_of_measures():
     x = real(4, 4, 1)
     refuse(ShapeError, "two images of one shape", image.psnr, x, real(4, 5, 1), 1.0)
     refuse(ShapeError, "at least filter_size=11 pixels on axis 0", image.ssim, x, x, 1.0)
+    refuse(ShapeError, "at least filter_size=5 pixels", image.ssim, x, x, 1.0, filter_size=5)
+    assert image.ssim(x, x, 1.0, filter_size=4).numpy() == 1
     refuse(ArgumentError, "a max_val above 0", image.psnr, x, x, 0)
 
 

@@ -236,6 +236,7 @@ def test_a_signal_comes_back_from_its_spectra(length, step, points, window, cent
     # A periodic Hann window begins with 0, so the first sample of all is in no frame.
     lost = int(isinstance(window, str) and window == "hann" and not center)
     assert center or back.shape == x.shape
+    assert np.all(back[:, :lost] == 0)
     np.testing.assert_allclose(back[:, lost:], x[:, lost : back.shape[1]], atol=1e-12)
     same = signal.inverse_stft(spectra, length, step, length=x.shape[1], **options).numpy()
     assert same.shape == x.shape
@@ -320,6 +321,8 @@ def test_mel_bands_are_triangles_on_the_mel_scale():
     assert np.all(signal.mel_weight_matrix(lower_edge_hertz=0.0).numpy()[0] == 0)
     refuse(ArgumentError, "upper_edge_hertz <= sample_rate / 2", signal.mel_weight_matrix,
            upper_edge_hertz=5000.0)  # fmt: skip
+    refuse(ArgumentError, "lower_edge_hertz < upper", signal.mel_weight_matrix,
+           lower_edge_hertz=3800.0)  # fmt: skip
 
 
 # Sums of products ---------------------------------------------------------------------------------

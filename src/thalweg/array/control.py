@@ -5,6 +5,7 @@ nested lists, tuples and dicts of tensors may be passed anywhere. What a body us
 captured by itself, variables included (a body reads them but does not assign them).
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -90,8 +91,7 @@ def trace_body(
 
     With `spread` the structure is a tuple of positional arguments.
     """
-    if not callable(python_function):
-        raise ArgumentTypeError(explain(name, "a function", repr(python_function)))
+    _check_takes(name, python_function, len(structure.children) if spread else 1)
     label = getattr(python_function, "__name__", name)
     trace = Trace("body" if label == "<lambda>" else label, current_trace())
     with Pause(), trace:
@@ -102,6 +102,24 @@ def trace_body(
         results = [_result(name, leaf) for leaf in leaves]
     captured = [tensor for tensor, _ in trace.captured.values()]
     return Body(trace.close(results), captured, found, [is_weak(leaf) for leaf in leaves])
+
+
+def _check_takes(name: str, python_function: Any, count: int) -> None:
+    """Refuse what cannot be called with so many arguments."""
+    if not callable(python_function):
+        raise ArgumentTypeError(explain(name, "a function", repr(python_function)))
+    try:
+        signature = inspect.signature(python_function)
+    except (TypeError, ValueError):
+        return  # written in C: the call itself will tell
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        label = getattr(python_function, "__name__", "the function")
+        many = "one argument" if count == 1 else f"{count} arguments"
+        raise ArgumentTypeError(
+            explain(name, f"functions that take {many} here", f"{label}{signature}")
+        ) from None
 
 
 def _result(name: str, leaf: Any) -> Node:

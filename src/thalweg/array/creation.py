@@ -33,7 +33,15 @@ from thalweg.array.operands import (
     to_tensor,
     unchanging,
 )
-from thalweg.base.errors import ArgumentError, ArgumentTypeError, ExchangeError, ProtocolError, DTypeError, ShapeError, explain
+from thalweg.base.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    ExchangeError,
+    ProtocolError,
+    ShapeError,
+    explain,
+)
 from thalweg.engine.context import current_trace
 from thalweg.engine.tensor import Tensor, from_buffer, node_of, wrap
 from thalweg.engine.variable import Variable

@@ -279,14 +279,14 @@ def concat(arrays: Arrays, /, *, axis: int | None = 0) -> Tensor:
     axis = axis_of("concat", axis, nodes[0].type.rank)
     first = nodes[0].shape
     for node in nodes:
-        if node.type.rank != len(first) or not builtins.all(
+        if node.type.rank != len(first) or not all(
             each == axis or is_known_equal(*sizes)
             for each, sizes in enumerate(zip(node.shape, first, strict=True))
         ):
             raise ShapeError(
                 explain(
                     "concat",
-                    f"arrays of equal shape but for axis {axis}",
+                    f"operands of equal shape but for axis {axis}",
                     " and ".join(str(node.type) for node in nodes),
                 )
             )

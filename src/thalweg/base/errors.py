@@ -26,6 +26,9 @@ class ThalwegError(Exception):
         self.message = message
         super().__init__(f"{message}   at {self.location}" if self.location else message)
 
+    def __reduce__(self):
+        return type(self), (self.message, self.location)
+
 
 class ShapeError(ThalwegError, ValueError):
     """Shapes, axes or sizes that do not fit together."""

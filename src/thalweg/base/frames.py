@@ -4,6 +4,8 @@ A frame is kept as `(code, instruction)`, which costs no string work while a gra
 line number is computed when somebody asks.
 """
 
+import contextlib
+import functools
 import os
 import sys
 from functools import lru_cache
@@ -11,14 +13,28 @@ from types import CodeType, FrameType
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
+# What only passes a call on: a `with` over a generator of ours, a wrapped or partial function.
+TRANSPARENT = (contextlib.__file__, functools.__file__)
+
 Place = tuple[CodeType, int]
 
 _inside: dict[CodeType, bool] = {}
 
 
 def is_inside(frame: FrameType) -> bool:
-    """True for a frame that runs Thalweg's own code."""
-    return _is_inside_code(frame.f_code)
+    """True for a frame that runs Thalweg's own code, or only passes a call on to it."""
+    code = frame.f_code
+    known = _inside.get(code)
+    if known is None:
+        filename = code.co_filename
+        known = filename.startswith(PACKAGE) or filename in TRANSPARENT
+        if filename == "<string>":
+            # The methods that a dataclass generates run in the module of their class.
+            known = str(frame.f_globals.get("__name__")).split(".")[0] == "thalweg"
+        if len(_inside) > 100_000:
+            _inside.clear()
+        _inside[code] = known
+    return known
 
 
 def place(depth: int = 1) -> Place | None:
@@ -31,9 +47,7 @@ def place(depth: int = 1) -> Place | None:
     while frame is not None:
         code = frame.f_code
         known = inside.get(code)
-        if known is None:
-            known = _is_inside_code(code)
-        if not known:
+        if not known and (known is False or not is_inside(frame)):
             return code, frame.f_lasti
         frame = frame.f_back
     return None
@@ -75,13 +89,3 @@ def location() -> str:
     """`file:line` of the user's place, or an empty string when all frames are inside."""
     where = place(2)
     return describe(where) if where is not None else ""
-
-
-def _is_inside_code(code: CodeType) -> bool:
-    known = _inside.get(code)
-    if known is None:
-        known = code.co_filename.startswith(PACKAGE)
-        if len(_inside) > 100_000:
-            _inside.clear()
-        _inside[code] = known
-    return known

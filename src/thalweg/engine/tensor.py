@@ -65,6 +65,8 @@ class _Wait(weakref.ref):
 
     __slots__ = ("key",)
 
+    key: int
+
 
 # Every cell that some tensor holds and that has no value yet.
 _waiting: dict[int, _Wait] = {}
@@ -88,7 +90,6 @@ class _Link(weakref.ref):
     __slots__ = ("cell", "key")
 
     def __init__(self, node: Node, forget: Any, cell: Cell):
-        super().__init__(node, forget)
         self.key = id(node)
         self.cell = weakref.ref(cell)
 

@@ -56,6 +56,8 @@ class Static:
 
     __slots__ = ("key", "value")
 
+    key: tuple[type, Any]
+
     def __init__(self, value: Any):
         kind = type(value)
         self.value = value
@@ -153,7 +155,7 @@ class TracedFunction:
         name: str | None = None,
     ):
         self.python_function = function
-        self.name = name or getattr(function, "__name__", "function")
+        self.name = str(name or getattr(function, "__name__", "function"))
         self.static = (static,) if isinstance(static, str) else tuple(static)
         self.signature = _signature(function)
         self.given_shapes = {key: tuple(shape) for key, shape in (shapes or {}).items()}
@@ -208,8 +210,9 @@ class TracedFunction:
 
     def __reduce__(self) -> Any:
         module = sys.modules.get(self.__module__)
-        if getattr(module, self.__qualname__, None) is self:
-            return self.__qualname__
+        name = getattr(self, "__qualname__", "")
+        if getattr(module, name, None) is self:
+            return name
         return TracedFunction, (self.python_function, self.static, self.given_shapes, self.name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -485,7 +488,7 @@ class TracedFunction:
             return self.python_function(*values)
         bound = inspect.BoundArguments(
             self.signature, dict(zip(self._names(), values, strict=True))
-        )  # type: ignore[arg-type]
+        )
         return self.python_function(*bound.args, **bound.kwargs)
 
     def _names(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class Structure:
             f"{key}: {child}" if self.kind is dict else str(child)
             for key, child in zip(self.keys or self.children, self.children, strict=True)
         )
-        opening, closing = {list: "[]", dict: "{}"}.get(self.kind, "()")
+        opening, closing = {list: ("[", "]"), dict: ("{", "}")}.get(self.kind, ("(", ")"))
         return f"{opening}{inner}{closing}"
 
 

@@ -1,12 +1,19 @@
 """Walks over graphs: all iterative, so depth is bounded by memory and not by Python's stack."""
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from thalweg.ir.leaves import parameter
 from thalweg.ir.node import Node, remake
 
 
-def postorder(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
+class Nodes(Protocol):
+    """Whatever can tell whether a node is in it: a set, a dictionary, a rule."""
+
+    def __contains__(self, node: Node, /) -> bool: ...
+
+
+def postorder(roots: Iterable[Node], stop: Nodes = ()) -> list[Node]:
     """Every node that the roots reach, once, each after its args; a canonical order.
 
     Nodes in `stop` are listed, and what they alone reach is not.

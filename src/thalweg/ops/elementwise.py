@@ -309,8 +309,7 @@ def _differentiate_power(dy: Node, z: Node, x: Node, y: Node):
         log_x = select(equal(x, zero), zero, log(safe))
         return dx, multiply(dy, conj(multiply(z, log_x)))
     # y * x**(y-1) is 0 for y = 0 even at x = 0; log(x) counts as 0 where x**y has no slope in y.
-    exponent = select(equal(y, zero), one, subtract(y, one))
-    slope = select(equal(y, zero), zero, multiply(y, power(x, exponent)))
+    slope = multiply_no_nan(power(x, subtract(y, one)), y)
     is_positive = greater(x, zero)
     log_x = select(is_positive, log(select(is_positive, x, one)), zero)
     return multiply_no_nan(slope, dy), multiply_no_nan(multiply(z, log_x), dy)

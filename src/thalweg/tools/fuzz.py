@@ -107,8 +107,12 @@ def _moved(value: Any, noise: np.random.Generator) -> Any:
     dtype = as_dtype(value.dtype)
     if not dtype.is_inexact:
         return value
-    factor = 1 + NOISE * EPSILONS[dtype.real.bits] * noise.uniform(-1, 1, value.shape)
-    return np.asarray(value * factor.astype(dtype.real.numpy)).astype(value.dtype)
+    # Last bits of the largest element too: what cancels to 0 in one order need not in another.
+    size = np.max(np.abs(value[np.isfinite(value)]), initial=0).astype(np.float64)
+    bits = NOISE * EPSILONS[dtype.real.bits]
+    wide = value.astype(np.complex128 if dtype.is_complex else np.float64)
+    wide = wide * (1 + bits * noise.uniform(-1, 1, value.shape))
+    return np.asarray(wide + bits * size * noise.uniform(-1, 1, value.shape)).astype(value.dtype)
 
 
 def is_explained_by_rounding(

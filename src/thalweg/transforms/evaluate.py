@@ -40,9 +40,9 @@ def bind_sizes(
 ) -> Sizes:
     """The named sizes of a Function, solved from the shapes of its arguments."""
     if len(arrays) != len(function.parameters):
-        raise ShapeError(
-            explain(function.name, f"{len(function.parameters)} arguments", f"{len(arrays)}")
-        )
+        count = len(function.parameters)
+        wanted = f"{count} argument" if count == 1 else f"{count} arguments"
+        raise ShapeError(explain(function.name, wanted, f"{len(arrays)}"))
     # What a parameter names is its own, though the same name may mean another size around it.
     sizes = dict(outer or {})
     for name in own_sizes(function) if sizes else ():
@@ -180,4 +180,6 @@ def _mismatch(
 ) -> str:
     known = ", ".join(f"{name}={size}" for name, size in (sizes or {}).items())
     received = f"{array.dtype}{shape_text(array.shape)}" + (f" with {known}" if known else "")
-    return explain(function.name, f"{node.attrs[0]} of type {node.type}", received)
+    is_empty = 0 in array.shape and not node.type.is_static
+    do = "A named size stands for 1 or more: trace for an empty array by itself." * is_empty
+    return explain(function.name, f"{node.attrs[0]} of type {node.type}", received, do)

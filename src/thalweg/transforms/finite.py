@@ -84,7 +84,7 @@ def check_made(node: Node, value: Any, args: Sequence[Any]) -> None:
 def _inexact(node: Node, args: Sequence[Any]) -> Iterator[tuple[int, np.ndarray]]:
     """The operands that can hold what is not finite, by position."""
     for position, (arg, array) in enumerate(zip(node.args, args, strict=True)):
-        if not isinstance(arg.type, tuple) and arg.type.dtype.is_inexact:
+        if arg.type.dtype.is_inexact:
             yield position, array
 
 

@@ -153,6 +153,15 @@ class Block:
             f"call {type_name(dtype, first.lanes)} {function}({operands})", dtype, first.lanes
         )
 
+    def reduce(self, name: str, x: Value) -> Value:
+        """The one scalar of all lanes: name is or, and, add, smax, ... of `llvm.vector.reduce`."""
+        if x.lanes == 1:
+            return x
+        element = NAMES[x.dtype.name]
+        function = f"@llvm.vector.reduce.{name}.{_suffix(x)}"
+        self.declarations.add(f"declare {element} {function}({x.type})")
+        return self.assign(f"call {element} {function}({x.typed})", x.dtype)
+
     # Comparison and choice --------------------------------------------------------------------------
 
     def compare(self, relation: str, x: Value, y: Value) -> Value:

@@ -16,8 +16,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import llvmlite.binding as llvm
-
+from thalweg.backends.llvm.door import llvm
 from thalweg.base.errors import ArgumentError, explain
 
 MAGIC = b"thalweg object 1\n"
@@ -40,22 +39,26 @@ class Machine:
 @functools.cache
 def machine() -> Machine:
     """The CPU at hand."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    found = llvm.get_host_cpu_features()
+    llvm().initialize_native_target()
+    llvm().initialize_native_asmprinter()
+    found = llvm().get_host_cpu_features()
     if found.get("avx512f") and found.get("avx512bw") and found.get("avx512vl"):
         bits, registers = 512, 32
     elif found.get("avx2"):
         bits, registers = 256, 16
     else:
         bits, registers = 128, 32 if found.get("neon") else 16
-    return Machine(llvm.get_host_cpu_name(), found.flatten(), bits, registers)
+    return Machine(llvm().get_host_cpu_name(), found.flatten(), bits, registers)
 
 
 @functools.cache
 def _target_machine():
+    return _new_target_machine()
+
+
+def _new_target_machine():
     host = machine()
-    target = llvm.Target.from_default_triple()
+    target = llvm().Target.from_default_triple()
     return target.create_target_machine(
         cpu=host.cpu, features=host.features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
     )
@@ -64,12 +67,12 @@ def _target_machine():
 def optimise(text: str):
     """The module of LLVM IR text after LLVM's own passes, its vectorisers left out."""
     machine()
-    module = llvm.parse_assembly(text)
+    module = llvm().parse_assembly(text)
     module.verify()
-    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning = llvm().create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = False
     tuning.slp_vectorization = False
-    builder = llvm.create_pass_builder(_target_machine(), tuning)
+    builder = llvm().create_pass_builder(_target_machine(), tuning)
     builder.getModulePassManager().run(module, builder)
     return module
 
@@ -91,6 +94,7 @@ def compile_object(text: str) -> bytes:
 
 _lock = threading.RLock()
 _engine = None
+_libraries: list = []
 _loaded: dict[str, int] = {}
 
 
@@ -109,10 +113,13 @@ def load(name: str, text: str) -> int:
         data = compile_object(unique)
         if _engine is None:
             machine()
-            _engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
-        _engine.add_object_file(llvm.ObjectFileRef.from_data(data))
-        _engine.finalize_object()
-        address = _engine.get_function_address(symbol)
+            _engine = llvm().create_lljit_compiler(use_jit_link=False)
+        # A library for each object: in one for all, code that calls into the C library spoils the
+        # addresses of what is loaded after it.
+        builder = llvm().JITLibraryBuilder().add_object_img(data).add_current_process()
+        library = builder.export_symbol(symbol).link(_engine, symbol)
+        _libraries.append(library)
+        address = library[symbol]
         _loaded[text] = address
         return address
 
@@ -151,7 +158,7 @@ def cache_folder() -> Path | None:
 
 def _key(text: str) -> str:
     host = machine()
-    version = ".".join(map(str, llvm.llvm_version_info))
+    version = ".".join(map(str, llvm().llvm_version_info))
     parts = (text, host.cpu, host.features, version, MAGIC.decode())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
