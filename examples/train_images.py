@@ -8,7 +8,7 @@ test accuracy and writes into the output folder:
     model.npz        the parameters, by name
     curves.png       loss and accuracy over the epochs (with matplotlib installed)
     step.html        the training step: its graph, its stages as text, what it costs
-    step.svg         the graph of the training step as a picture
+    network.svg      the graph of the network as a picture
 """
 
 import argparse
@@ -80,6 +80,7 @@ def write_whole(path, write):
     os.close(handle)
     try:
         write(temporary)
+        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -96,9 +97,10 @@ def save(folder, params, history):
     }
     write_whole(folder / "model.npz", lambda path: np.savez(path, **arrays))
     see.page(fashion.step.stages, "training step", folder / "step.html")
-    picture = see.graph_svg(fashion.step.stages["trace"])
-    write_whole(folder / "step.svg", lambda path: Path(path).write_text(picture))
-    names = ["model.npz", "step.html", "step.svg"]
+    network = tw.function(fashion.predict).trace(params, tw.zeros((64, 28, 28, 1)))
+    picture = see.graph_svg(network)
+    write_whole(folder / "network.svg", lambda path: Path(path).write_text(picture))
+    names = ["model.npz", "step.html", "network.svg"]
     if pyplot is not None:
         write_whole(folder / "curves.png", lambda path: draw_curves(path, history))
         names.append("curves.png")
@@ -109,14 +111,14 @@ def draw_curves(path, history):
     """Loss and accuracy over the epochs."""
     epochs = range(1, len(history) + 1)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    left.plot(epochs, [row["loss"] for row in history], color="tab:blue")
+    left.plot(epochs, [row["loss"] for row in history], "o-", color="tab:blue")
     left.set(title="training loss", xlabel="epoch", ylim=(0, None))
-    right.plot(epochs, [row["train"] for row in history], label="training", color="tab:blue")
-    right.plot(epochs, [row["test"] for row in history], label="test", color="tab:orange")
+    right.plot(epochs, [row["train"] for row in history], "o-", label="training")
+    right.plot(epochs, [row["test"] for row in history], "o-", label="test")
     right.set(title="accuracy", xlabel="epoch")
     right.legend()
     for axes in (left, right):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xticks(list(epochs))
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

@@ -64,9 +64,9 @@ def test_the_demo_leaves_its_files(tmp_path):
     assert "test accuracy" in done.stdout
     folder = tmp_path / "new" / "folder"
     names = {path.name for path in folder.iterdir()}
-    assert names == {"model.npz", "curves.png", "step.html", "step.svg"}
+    assert names == {"model.npz", "curves.png", "step.html", "network.svg"}
     arrays = np.load(folder / "model.npz")
     assert arrays["conv1.w"].shape == (3, 3, 1, 16)
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "</html>" in (folder / "step.html").read_text()
-    assert "</svg>" in (folder / "step.svg").read_text()
+    assert "</svg>" in (folder / "network.svg").read_text()

@@ -72,7 +72,9 @@ class _Call:
             if has_aux:
                 if not isinstance(output, tuple) or len(output) != 2:
                     raise ArgumentError(
-                        explain(name, "a function that returns (value, aux)", repr(type(output)))
+                        explain(
+                            name, "a function that returns (value, aux)", type(output).__name__
+                        )
                     )
                 output, self.aux = output
             leaves, self.output_structure = flatten(output)
@@ -193,8 +195,8 @@ def _positions(name: str, argnums: Any, count: int) -> list[int]:
             raise ArgumentError(
                 explain(
                     name,
-                    f"an argument number below {count}",
-                    f"{index} for a call with {count} positional arguments",
+                    "argnums that number positional arguments, from 0 on",
+                    f"{index} for a call with {count or 'no'} positional arguments",
                     "Pass what is differentiated by position, not by name.",
                 )
             )
@@ -263,7 +265,7 @@ def value_and_grad(function: Callable, argnums: Any = 0, has_aux: bool = False) 
     not depend on gets zeros; a value whose every path from the arguments is cut is refused.
     """
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         call = _Call("grad", function, argnums, args, kwargs, has_aux)
         y = call.scalar()
@@ -283,7 +285,7 @@ def grad(function: Callable, argnums: Any = 0, has_aux: bool = False) -> Callabl
     """
     both = value_and_grad(function, argnums, has_aux)
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         value, gradients = both(*args, **kwargs)
         return (gradients, value[1]) if has_aux else gradients
@@ -367,7 +369,7 @@ def jacobian(
     if mode not in ("reverse", "forward"):
         raise ArgumentError(explain("jacobian", "mode 'reverse' or 'forward'", repr(mode)))
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         call = _Call("jacobian", function, argnums, args, kwargs, has_aux)
         for node in (*call.xs, *call.ys):
@@ -467,7 +469,7 @@ def vmap(function: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
     Tensor([2., 2., 2.], dtype=float32)
     """
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
         given, by_name = structure.children
@@ -614,7 +616,7 @@ def stop_gradient(x: Any) -> Any:
 def checkpoint(function: Callable) -> Callable:
     """A function whose inner results are not kept for its derivative but computed again."""
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def recomputed(*args: Any, **kwargs: Any) -> Any:
         call = _Traced("checkpoint", function, args, kwargs)
         traced = close(call.name, [*call.inner, *call.captured_inner()], call.results)
@@ -633,16 +635,19 @@ class _Traced:
         self.trace = Trace(self.name, current_trace())
         self.nodes: list[Node] = []
         self.inner: list[Node] = []
+        self.leaves: list[Node | None] = []
         values: list[Any] = []
         nodes = [node_of(to_tensor(leaf)) if _is_data(leaf) else None for leaf in leaves]
         self.pause = Pause()
         with self.pause, self.trace:
             for leaf, node in zip(leaves, nodes, strict=True):
                 if node is None:
+                    self.leaves.append(None)
                     values.append(leaf)
                     continue
                 self.nodes.append(node)
                 self.inner.append(self.trace.parameter(f"x{len(self.inner)}", node.type))
+                self.leaves.append(self.inner[-1])
                 values.append(wrap(self.inner[-1]))
             new_args, new_kwargs = unflatten(structure, values)
             self.take(function(*new_args, **new_kwargs))
@@ -675,7 +680,7 @@ class _CustomGradient(_Traced):
                 explain(
                     "custom_gradient",
                     "a function that returns (value, gradient), gradient a function of dy",
-                    repr(type(output)),
+                    type(output).__name__,
                 )
             )
         value, gradient = output
@@ -688,9 +693,12 @@ class _CustomGradient(_Traced):
         found = gradient(*(wrap(node) for node in self.cotangents))
         wanted = [node for node in self.inner if node.dtype.is_inexact]
         given = _flat_with_none(found)
-        if len(given) == len(self.inner) != len(wanted):
+        if len(given) == len(self.leaves) != len(wanted):
+            # One for each argument, the others among them.
             given = [
-                each for each, node in zip(given, self.inner, strict=True) if node.dtype.is_inexact
+                each
+                for each, node in zip(given, self.leaves, strict=True)
+                if node is not None and node.dtype.is_inexact
             ]
         if len(given) != len(wanted):
             raise ArgumentError(
@@ -736,7 +744,7 @@ def custom_gradient(function: Callable) -> Callable:
     """
     signature = inspect.signature(function)
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def customised(*args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()

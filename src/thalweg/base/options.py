@@ -8,7 +8,6 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 
-
 BACKENDS = ("reference", "native")
 
 
@@ -17,9 +16,10 @@ class Options:
     """`seed` of the default generator; `show` stages to print; `dump` folder; `check` level 0 to 2.
 
     `backend` runs traced functions: "reference", each op's NumPy definition, or "native", machine
-    code for what has it and the definition for the rest. `exact_only` keeps rewriting to rules that hold bit for bit; `provenance` records the user's
-    line for each new node (about a third of a microsecond each). `stop_at_nonfinite` makes the
-    interpreter stop at the first NaN or infinity that an operation makes.
+    code for what has it and the definition for the rest. `exact_only` keeps rewriting to rules
+    that hold bit for bit; `provenance` records the user's line for each new node (about a third of
+    a microsecond each). `stop_at_nonfinite` makes the interpreter stop at the first NaN or infinity
+    that an operation makes.
     """
 
     backend: str = "reference"

@@ -163,7 +163,8 @@ class TracedFunction:
         self._traces = Traces()
         self._of_instances: dict[int, tuple[Any, Traces]] = {}
         self._method_signature: inspect.Signature | None = None
-        functools.update_wrapper(self, function)
+        # Not its own attributes: those of another traced function would take the place of these.
+        functools.update_wrapper(self, function, updated=())
 
     def _check_names(self) -> None:
         if self.signature is None:

@@ -14,12 +14,15 @@ from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import active_recorder
 from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, own_node, tensor_in, wrap
 from thalweg.ir.node import Node, count
-from thalweg.ir.types import DType, Shape, TensorType, as_dtype
+from thalweg.ir.types import DEFAULT_COMPLEX, DEFAULT_FLOAT, DType, Shape, TensorType, as_dtype
 from thalweg.ops.elementwise import cast
 from thalweg.ops.mark import mark
 
 MOST_PENDING_NODES = 200_000
 """So many nodes may wait in all for their value before assigning computes the variables."""
+
+_DEFAULTS = {"f": DEFAULT_FLOAT, "c": DEFAULT_COMPLEX}
+"""What Python's own numbers become."""
 
 _alive: "weakref.WeakSet[Variable]" = weakref.WeakSet()
 _computed_at = 0
@@ -42,8 +45,8 @@ class Variable:
         tensor = value.value if isinstance(value, Variable) else value
         if not isinstance(tensor, Tensor):
             array = np.asarray(value)
-            if dtype is None and array.dtype == np.float64 and not isinstance(value, np.ndarray):
-                dtype = "float32"
+            if dtype is None and not isinstance(value, (np.ndarray, np.generic)):
+                dtype = _DEFAULTS.get(array.dtype.kind)
             array = np.array(array, as_dtype(dtype or array.dtype).numpy)
             tensor = from_buffer(array, name)
         elif dtype is not None and tensor.dtype is not as_dtype(dtype):

@@ -11,9 +11,9 @@ A named size is never 0 (a size of zero is traced concretely); that is what deci
 Division assumes a divisor other than 0: `(t - 1) // (t - 1)` is 1.
 
 `==` compares normal forms, so that sizes work in dictionaries: False means "written otherwise",
-not "different" (but see `compares_strictly`). The mathematical questions are `same`, `less` and `less_equal`, and the operators
-`< <= > >=`; they answer or raise UndecidedError. `is_known_equal` and `is_known_at_least` answer
-False where nothing is known.
+not "different" (but see `compares_strictly`). The mathematical questions are `same`, `less` and
+`less_equal`, and the operators `< <= > >=`; they answer or raise UndecidedError. `is_known_equal`
+and `is_known_at_least` answer False where nothing is known.
 """
 
 from __future__ import annotations

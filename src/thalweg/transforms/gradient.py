@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thalweg.base.errors import GradientError, VerifyError, explain
+from thalweg.base.frames import describe
 from thalweg.base.table import Absent
 from thalweg.ir.dim import is_known_equal
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import Tag, full_like, item, items, parameter
-from thalweg.ir.node import Node, made_by
+from thalweg.ir.node import Node, made_by, provenance
 from thalweg.ir.types import TensorType
 from thalweg.ir.walk import postorder
 from thalweg.ops.elementwise import add
@@ -169,11 +170,13 @@ def _is_inexact(node: Node) -> bool:
 
 
 def _no_derivative(node: Node, reason: str) -> GradientError:
+    where = provenance(node).place
+    at = f" at {describe(where)}" if where else ""
     return GradientError(
         explain(
             f"gradient of {node.op.name}",
             "an operation that has a derivative",
-            f"{node!r}: {reason}",
+            f"{node!r}{at}: {reason}",
             "Use stop_gradient on its input, or custom_gradient to say what the derivative is.",
         )
     )

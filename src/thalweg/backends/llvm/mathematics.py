@@ -413,10 +413,23 @@ def _expm1(x: Lanes) -> Lanes:
     return signed(_expm1_parts(inside, -1) * 2.0, x)
 
 
+# The terms of exp(-2 v) / 2, exact multiples of those of exp(r).
+_TANH = tuple(tuple(2.0 * (-2.0) ** k * c for k, c in enumerate(row)) for row in EXP)
+
+
 def _tanh(x: Lanes) -> Lanes:
-    # h = exp(-2 |x|) - 1 lies in (-1, 0]; tanh |x| = -h / (2 + h).
-    h = _expm1_parts(at_least(abs(x) * -2.0, (-20.0, -40.0)), 0)
-    return signed(_quotient(h, h + 2.0), x)
+    # half = (exp(-2 |x|) - 1) / 2 lies in (-1/2, 0]; tanh |x| = -half / (1 + half).
+    size = at_most(abs(x), (10.0, 20.0))
+    rounded = fma(size, tuple(-2.0 * each for each in LOG2_E[0]), MAGIC)
+    n = rounded - MAGIC
+    v = fma(n, tuple(each / 2.0 for each in LN2[0]), size)
+    if x.is_double:
+        # What the head leaves over matters less and less as n grows, and never to float32.
+        v = fma(n, LN2[1][1] / 2.0, v)
+    growth = fma(v * v, polynomial(v, _TANH), -v)
+    power = _power_of_two(rounded)
+    half = fma(power, growth, fma(power, 0.5, -0.5))
+    return signed(half / (half + 1.0), x)
 
 
 def _sigmoid(x: Lanes) -> Lanes:
@@ -865,20 +878,27 @@ def _erfc_positive(size: Lanes) -> Lanes:
     return _scale(polynomial(r, EXP, 1, 1) * polynomial(t, ERFC) / fma(x, 2.0, 1.0), n)
 
 
+def _erf_near(x: Lanes) -> Lanes:
+    """erf(x) for |x| <= 0.93."""
+    return fma(polynomial(x * x, ERF), x, x)
+
+
 def _erfc(x: Lanes) -> Lanes:
     y = _erfc_positive(abs(x))
-    return where(x < 0.0, 2.0 - y, y)
+    y = where(x < 0.0, 2.0 - y, y)
+    return where(abs(x) < 0.5, 1.0 - _erf_near(x), y)
 
 
 def _erf(x: Lanes) -> Lanes:
     size = abs(x)
-    square = size * size
-    near = fma(polynomial(square, ERF), size, size)
+    near = _erf_near(size)
     if x.is_double:
         far = 1.0 - _erfc_positive(size)
     else:
         end = at_most(size, 4.0)
-        rounded, _, r = _exponential_parts(-(end * polynomial(end, ERF_TAIL)))
+        u = -(end * polynomial(end, ERF_TAIL))
+        rounded = fma(u, LOG2_E[0], MAGIC)
+        r = fma(-(rounded - MAGIC), LN2[0], u)
         far = fma(-_power_of_two(rounded), polynomial(r, EXP, 1, 1), 1.0)
     return signed(where(size > 0.925, far, near), x)
 
