@@ -184,9 +184,7 @@ COMPLEX = {
     "magnitude and angle": lambda z: tw.sum(tw.abs(z) * tw.angle(z)),
     "exp, log, sqrt": lambda z: tw.sum(tw.real(tw.exp(z) / tw.log(z + 5) + tw.sqrt(z + 4))),
     "a matrix product": lambda z: tw.sum(tw.abs(z @ tw.conj(z).T) ** 2),
-    "a scan": lambda z: tw.sum(
-        tw.abs(tw.scan(lambda c, r: (c * r + 1j * r, c), z[0], z)[1]) ** 2
-    ),
+    "a scan": lambda z: tw.sum(tw.abs(tw.scan(lambda c, r: (c * r + 1j * r, c), z[0], z)[1]) ** 2),
     "a part of it": lambda z: tw.sum(tw.imag(z) * tw.real(z)),
 }
 
@@ -205,7 +203,10 @@ def test_the_gradient_of_the_real_part_of_a_holomorphic_function_is_the_conjugat
 
 ORDERS = {
     "sin": (tw.sin, [np.sin, np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x), np.sin]),
-    "exp of double": (lambda x: tw.exp(2 * x), [lambda x, k=k: 2**k * np.exp(2 * x) for k in range(5)]),
+    "exp of double": (
+        lambda x: tw.exp(2 * x),
+        [lambda x, k=k: 2**k * np.exp(2 * x) for k in range(5)],
+    ),
     "a fifth power": (
         lambda x: x**5,
         [lambda x, k=k: math.perm(5, k) * x ** (5 - k) for k in range(5)],
@@ -255,7 +256,9 @@ def test_a_derivative_in_the_body_of_a_loop_a_branch_and_a_mapped_function():
         return tw.grad(lambda y: y**3)(x)
 
     x = np.float64(1.5)
-    assert_close(tw.scan(lambda c, y: (c + slope(y), slope(y)), 0.0 * x, double(1.0, 2.0)), (15, [3, 12]))
+    assert_close(
+        tw.scan(lambda c, y: (c + slope(y), slope(y)), 0.0 * x, double(1.0, 2.0)), (15, [3, 12])
+    )
     assert_close(tw.cond(x > 0, slope, tw.cos, x), 3 * x**2)
     found = tw.while_loop(lambda c: c < 50, slope, x)
     wanted = x
@@ -263,7 +266,8 @@ def test_a_derivative_in_the_body_of_a_loop_a_branch_and_a_mapped_function():
         wanted = 3 * wanted**2
     assert_close(found, wanted)
     assert_close(tw.vmap(slope)(double(1.0, 2.0)), [3, 12])
-    assert_close(tw.grad(lambda x: tw.scan(lambda c, _: (slope(c), None), x, length=2)[0])(x), 108 * x**3)  # fmt: skip
+    twice = tw.grad(lambda x: tw.scan(lambda c, _: (slope(c), None), x, length=2)[0])
+    assert_close(twice(x), 108 * x**3)
 
 
 def test_a_derivative_within_a_traced_function_is_differentiated_from_outside():
@@ -336,7 +340,13 @@ def test_vjp_pulls_nested_cotangents():
     assert_close(dtree["x"], da @ y * z_ + db * z_**2)
     assert_close(dtree["y"], x @ da * z_ + dc * np.cos(y))
     assert_close(dz, np.sum(da * np.outer(x, y)) + db * np.sum(x) * 2 * z_)
-    again, _ = pull({"a": tw.zeros((2, 3), dtype="float64"), "b": (1.0, 0), "c": tw.zeros((3,), dtype="float64")})
+    again, _ = pull(
+        {
+            "a": tw.zeros((2, 3), dtype="float64"),
+            "b": (1.0, 0),
+            "c": tw.zeros((3,), dtype="float64"),
+        }
+    )
     assert_close(again["x"], [z_**2] * 2)
 
 
@@ -360,7 +370,8 @@ def test_a_pull_may_be_called_in_traces_within_the_one_that_made_it():
 
 def test_jvp_agrees_with_the_jacobian():
     tree, z = point()
-    tangents = {"x": double(random_values(2, seed=11)), "y": double(random_values(3, seed=12))}, double(0.4)  # fmt: skip
+    by_name = {"x": double(random_values(2, seed=11)), "y": double(random_values(3, seed=12))}
+    tangents = (by_name, double(0.4))
     value, change = tw.jvp(several, (tree, z), tangents)
     assert_close(value, several(tree, z))
     step = 1e-6
@@ -435,8 +446,12 @@ def test_a_traced_jacobian_serves_every_size(mode):
 def test_hessians():
     x = double(random_values(3, seed=15))
     outer = np.asarray(x)[:, None] * np.asarray(x)[None]
-    assert_close(tw.hessian(lambda x: tw.sum(x) ** 3)(x), np.full((3, 3), 6 * np.sum(np.asarray(x))))
-    assert_close(tw.hessian(lambda x: tw.prod(x))(x), np.prod(np.asarray(x)) / outer * (1 - np.eye(3)))
+    assert_close(
+        tw.hessian(lambda x: tw.sum(x) ** 3)(x), np.full((3, 3), 6 * np.sum(np.asarray(x)))
+    )
+    assert_close(
+        tw.hessian(lambda x: tw.prod(x))(x), np.prod(np.asarray(x)) / outer * (1 - np.eye(3))
+    )
     tree = tw.hessian(lambda d: d["a"] ** 2 * d["b"])({"a": double(2.0), "b": double(3.0)})
     assert_close(tree, {"a": {"a": 6.0, "b": 4.0}, "b": {"a": 4.0, "b": 0.0}})
     both = tw.hessian(lambda x, y: x**2 * y, argnums=(0, 1))(2.0, 3.0)
@@ -570,16 +585,18 @@ def test_vmap_of_a_gradient_and_gradient_of_a_vmap():
     assert_close(each, np.stack([np.asarray(tw.grad(loss)(w, row)) for row in x]))
     total = tw.grad(lambda w: tw.sum(tw.vmap(lambda row: loss(w, row))(x)))(w)
     assert_close(total, np.sum(np.asarray(each), axis=0))
-    norms = tw.grad(lambda w: tw.sum(tw.vmap(tw.grad(loss), in_axes=(None, 0))(w, x) ** 2))(w)
-    assert_close(norms, central_differences(lambda w: tw.sum(tw.vmap(tw.grad(loss), in_axes=(None, 0))(w, x) ** 2), w))  # fmt: skip
+
+    def squares(w):
+        return tw.sum(tw.vmap(tw.grad(loss), in_axes=(None, 0))(w, x) ** 2)
+
+    assert_close(tw.grad(squares)(w), central_differences(squares, w))
 
 
 def by_hand(function, *columns):
     rows = [function(*(tw.asarray(c[i]) for c in columns)) for i in range(len(columns[0]))]
-    return unflatten(
-        flatten(rows[0])[1],
-        [np.stack(list(map(np.asarray, leaf))) for leaf in zip(*(flatten(r)[0] for r in rows), strict=True)],
-    )  # fmt: skip
+    structure = flatten(rows[0])[1]
+    leaves = zip(*(flatten(row)[0] for row in rows), strict=True)
+    return unflatten(structure, [np.stack(list(map(np.asarray, leaf))) for leaf in leaves])
 
 
 @tw.custom_gradient
@@ -616,7 +633,9 @@ MAPPED = {
     "a traced function": tw.function(lambda x: {"x": x * W, "n": x.shape[0] * x}),
     "a constant": lambda x: W * 2,
     "a sorted take": lambda x: tw.take(x, tw.argsort(x)),
-    "numbers from a key": lambda x: x + tw.random.normal((2,), key=tw.random.key(3), dtype="float64"),
+    "numbers from a key": lambda x: (
+        x + tw.random.normal((2,), key=tw.random.key(3), dtype="float64")
+    ),
     "a stopped gradient": lambda x: tw.grad(lambda y: tw.sum(tw.stop_gradient(y) * y))(x),
 }
 
@@ -686,7 +705,9 @@ def test_a_checkpoint_is_computed_again_and_nothing_of_it_is_kept():
     traced = tw.function(tw.value_and_grad(tw.checkpoint(block)))
     assert_close(traced(x), kept, 1e-12)
     assert "barrier" in traced.show("simplified")
-    assert "barrier" not in tw.function(tw.checkpoint(block)).trace(x).results[0].op.name
+    forward = tw.function(tw.checkpoint(block))
+    forward(x)
+    assert "barrier" not in forward.show("simplified")
 
 
 def test_a_checkpoint_takes_nested_and_captured_values():

@@ -33,7 +33,6 @@ from thalweg.base.errors import (
 from thalweg.base.frames import PACKAGE, describe, line_number, location, place, short_path
 from thalweg.base.options import Options
 from thalweg.ir.leaves import parameter
-from thalweg.ir.node import made_by
 from thalweg.ir.types import float32, tensor_type
 from thalweg.ops.elementwise import add
 from thalweg.ops.movement import reshape
@@ -134,8 +133,20 @@ def test_the_place_is_outside_of_the_package_whatever_lies_between():
     with pytest.raises(ArgumentError) as caught:
         Options(check=7)
     assert caught.value.location.startswith("tests/base/test_errors.py:")
-    with pytest.raises(AttributeError), made_by("rule", "not a node"):
+    inner = {}
+    source = """
+from contextlib import contextmanager
+from thalweg.base.errors import ArgumentError
+
+@contextmanager
+def refusing():
+    raise ArgumentError("refused")
+    yield
+"""
+    exec(compile(source, f"{PACKAGE}made_up.py", "exec"), inner)
+    with pytest.raises(ArgumentError) as caught, inner["refusing"]():
         pass
+    assert caught.value.location.startswith("tests/base/test_errors.py:")
     assert location().startswith("tests/base/test_errors.py:")
 
 

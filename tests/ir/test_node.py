@@ -343,6 +343,23 @@ def test_threads_that_build_the_same_graph_get_the_same_nodes(eager_switching):
     assert all(make(node.op, node.args, node.attrs) is node for node in built[0])
 
 
+def test_no_thread_comes_between_the_end_of_a_node_and_its_removal():
+    """While an entry is looked at and removed, nobody else can enter a new one in its place."""
+    could_enter = []
+
+    class Watched(dict):
+        def get(self, key):
+            in_threads(lambda: could_enter.append(table._lock.acquire(timeout=0.01)), count=1)
+            return super().get(key)
+
+    y = sin(input_of("watched"))
+    key = (y.op, y.args, y.attrs)
+    entry = table._table[key]
+    entries = Watched({key: entry})
+    table._forget(entry, entries)
+    assert could_enter == [False] and not entries
+
+
 def test_a_node_is_one_while_others_let_it_go(eager_switching):
     """The end of one node and the birth of the next must not overtake each other."""
 

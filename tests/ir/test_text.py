@@ -322,6 +322,8 @@ def test_comments_name_the_line_the_layer_and_the_rule():
 
 BIG = base64.b64encode(zlib.compress(bytes(10_000_000))).decode()
 SMALL = base64.b64encode(zlib.compress(bytes(8))).decode()
+SHORT = base64.b64encode(zlib.compress(bytes(8))[:-4]).decode()
+LONGER = base64.b64encode(zlib.compress(bytes(8)) + b"more").decode()
 TORN = base64.b64encode(zlib.compress(bytes(range(160)))[:-6]).decode()
 
 
@@ -370,6 +372,10 @@ BAD = {
     "zip too short": line(f"%1: f32[9] = constant(value=f32[9] zip:{SMALL}, shape=(9,))"),
     "zip bomb": line(f"%1: f32[9] = constant(value=f32[9] zip:{BIG}, shape=(9,))"),
     "zip torn": line(f"%1: f32[40] = constant(value=f32[40] zip:{TORN}, shape=(40,))"),
+    "zip without its checksum": line(
+        f"%1: f32[2] = constant(value=f32[2] zip:{SHORT}, shape=(2,))"
+    ),
+    "zip with more": line(f"%1: f32[2] = constant(value=f32[2] zip:{LONGER}, shape=(2,))"),
     "zip no base64": line("%1: f32[9] = constant(value=f32[9] zip:abc=d, shape=(9,))"),
     "zip no zlib": line("%1: f32[9] = constant(value=f32[9] zip:aGVsbG8=, shape=(9,))"),
 }

@@ -101,7 +101,7 @@ def trace_body(
         leaves, found = flatten(output)
         results = [_result(name, leaf) for leaf in leaves]
     captured = [tensor for tensor, _ in trace.captured.values()]
-    return Body(trace.close(results), captured, found, [is_weak(leaf) for leaf in leaves])
+    return Body(trace.close(results), captured, found, [_is_free(leaf) for leaf in leaves])
 
 
 def _check_takes(name: str, python_function: Any, count: int) -> None:
@@ -128,6 +128,11 @@ def _result(name: str, leaf: Any) -> Node:
     return strong(node) if tensor.is_weak else node
 
 
+def _is_free(leaf: Any) -> bool:
+    """True for a Python number, which has no element type of its own; truth values have one."""
+    return is_weak(leaf) and not isinstance(leaf, bool)
+
+
 def _inputs(name: str, value: Any) -> tuple[list[Node], Structure]:
     """The nodes of nested operands; Python numbers take the default types."""
     leaves, structure = flatten(value)
@@ -138,9 +143,28 @@ def _types(nodes: Sequence[Node]) -> list[TensorType]:
     return [node.type for node in nodes]
 
 
-def _check_state(name: str, before: Sequence[TensorType], body: Body, count: int) -> None:
-    """Refuse a body whose first `count` results have other types than the state they replace."""
-    after = body.function.result_types[:count]
+def _loop(
+    name: str, state: Any, trace: Callable[[list[TensorType], Structure], Body]
+) -> tuple[list[Node], Structure, Body]:
+    """The nodes and nesting of a loop's state, and the traced body, whose results come first.
+
+    A Python number in the state takes the element type that the body gives it, and one that the
+    body returns takes that of the state.
+    """
+    leaves, structure = flatten(state)
+    nodes = [_result(name, leaf) for leaf in leaves]
+    body = trace(_types(nodes), structure)
+    # The other results of a scan have no place in the state.
+    after = body.function.result_types[: len(nodes)]
+    adapted = [
+        _in_type_of(name, *each) for each in zip(leaves, nodes, after, body.weak, strict=False)
+    ]
+    if adapted != nodes:
+        nodes = adapted
+        body = trace(_types(nodes), structure)
+    before = _types(nodes)
+    body.settle([*before, *body.function.result_types[len(nodes) :]])
+    after = body.function.result_types[: len(nodes)]
     if not ops.fits(after, before):
         raise _error_of(before, after)(
             explain(
@@ -151,6 +175,17 @@ def _check_state(name: str, before: Sequence[TensorType], body: Body, count: int
                 "the body.",
             )
         )
+    return nodes, structure, body
+
+
+def _in_type_of(name: str, leaf: Any, node: Node, type: TensorType, is_number: bool) -> Node:
+    """The node of a Python number in an element type that it fits; other nodes as they are."""
+    if not _is_free(leaf) or is_number or type.dtype is node.dtype:
+        return node
+    kind = WEAK_OF_KIND[node.dtype.kind]
+    if promote_weak(type.dtype, kind) is not type.dtype:
+        return node
+    return to_dtype(name, to_operand(leaf, name), type.dtype)
 
 
 def _error_of(ours: Sequence[TensorType], theirs: Sequence[TensorType]) -> type[ThalwegError]:
@@ -232,7 +267,7 @@ def cond(predicate: Any, true_function: Callable, false_function: Callable, *ope
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """The result of `branches[index]` of the operands; an index out of range is clamped."""
     if not isinstance(branches, (list, tuple)):
-        raise ArgumentTypeError(explain("switch", "a list of functions", repr(branches)))
+        raise ArgumentTypeError(explain("switch", "a list of functions", type(branches).__name__))
     if not branches:
         raise ArgumentError(explain("switch", "at least one branch", "none"))
     last = len(branches) - 1
@@ -256,7 +291,9 @@ def _branch(name: str, index: Node, functions: Sequence[Callable], operands: tup
                 explain(
                     name,
                     "branches that return the same nesting",
-                    f"{bodies[0].structure} and {body.structure}",
+                    f"{bodies[-1].structure} and {bodies[0].structure}"
+                    if name == "cond"
+                    else f"{bodies[0].structure} and {body.structure}",
                 )
             )
     _settle_together(bodies)
@@ -264,11 +301,13 @@ def _branch(name: str, index: Node, functions: Sequence[Callable], operands: tup
     for body in bodies[1:]:
         found = body.function.result_types
         if not ops.fits(found, first):
-            raise _error_of(first, found)(
+            # The branch for true stands second, because true is 1.
+            pair = (found, first) if name == "cond" else (first, found)
+            raise _error_of(*pair)(
                 explain(
                     name,
                     "branches that return the same types",
-                    f"{ops.types_text(first)} and {ops.types_text(found)}",
+                    " and ".join(map(ops.types_text, pair)),
                     "Make each branch return the same shapes and dtypes; cast or broadcast.",
                 )
             )
@@ -301,9 +340,12 @@ def while_loop(
     latest and has a derivative; without, it has none, because the number of steps is data.
     """
     is_spread = isinstance(state, (tuple, list))
-    nodes, structure = _inputs("while_loop", state)
-    types = _types(nodes)
-    check = trace_body("while_loop", condition, types, structure, is_spread)
+
+    def trace(types: list[TensorType], structure: Structure) -> Body:
+        return _loop_body(body, types, structure, is_spread)
+
+    nodes, structure, step = _loop("while_loop", state, trace)
+    check = trace_body("while_loop", condition, _types(nodes), structure, is_spread)
     if check.function.result_types != (tensor_type(bool_, ()),):
         raise DTypeError(
             explain(
@@ -313,7 +355,6 @@ def while_loop(
                 "Compare, or reduce with all() or any().",
             )
         )
-    step = _loop_body("while_loop", body, types, structure, is_spread)
     if maximum_iterations is not None:
         limit = _count("while_loop", "maximum_iterations", maximum_iterations)
         return _bounded_loop(check, step, nodes, structure, limit)
@@ -330,24 +371,22 @@ def while_loop(
 
 
 def _loop_body(
-    name: str, body: Callable, types: Sequence[TensorType], structure: Structure, spread: bool
+    body: Callable, types: Sequence[TensorType], structure: Structure, spread: bool
 ) -> Body:
-    """A body whose results take the element types of the state where they are weak."""
-    found = trace_body(name, body, types, structure, spread)
-    count = len(types)
+    """The body of a while loop; it may return a list for a tuple and the other way round."""
+    found = trace_body("while_loop", body, types, structure, spread)
     if found.structure.kind in (tuple, list) and structure.kind in (tuple, list):
         same = found.structure.children == structure.children
     else:
         same = found.structure == structure
-    if not same or found.structure.count != count:
-        raise ArgumentError(
-            explain(
-                name, f"a body that returns the state's nesting, {structure}", str(found.structure)
-            )
-        )
-    found.settle(types)
-    _check_state(name, types, found, count)
+    if not same:
+        raise _other_nesting("while_loop", structure, found)
     return found
+
+
+def _other_nesting(name: str, structure: Structure, body: Body) -> ArgumentError:
+    wanted = f"a body that returns the state's nesting, {structure}"
+    return ArgumentError(explain(name, wanted, str(body.structure)))
 
 
 def _count(name: str, what: str, value: Any) -> Size:
@@ -405,8 +444,6 @@ def fori_loop(lower: Any, upper: Any, body: Callable, state: Any) -> Any:
 
     With integers as bounds the loop has a derivative; with tensors it runs as a while loop.
     """
-    nodes, structure = _inputs("fori_loop", state)
-    types = _types(nodes)
     is_static = all(isinstance(each, (int, np.integer, Dim)) for each in (lower, upper))
     if is_static:
         length = dim_max(0, upper - lower)
@@ -417,18 +454,15 @@ def fori_loop(lower: Any, upper: Any, body: Callable, state: Any) -> Any:
             raise DTypeError(
                 explain("fori_loop", "integers as bounds", f"{counter.type} and {last.type}")
             )
-    wanted = Structure(tuple, (), (LEAF, structure), 1 + len(nodes))
-    found = trace_body("fori_loop", body, [counter.type, *types], wanted)
-    if found.structure != structure:
-        raise ArgumentError(
-            explain(
-                "fori_loop",
-                f"a body that returns the state's nesting, {structure}",
-                str(found.structure),
-            )
-        )
-    found.settle(types)
-    _check_state("fori_loop", types, found, len(types))
+
+    def trace(types: list[TensorType], structure: Structure) -> Body:
+        wanted = Structure(tuple, (), (LEAF, structure), 1 + len(types))
+        found = trace_body("fori_loop", body, [counter.type, *types], wanted)
+        if found.structure != structure:
+            raise _other_nesting("fori_loop", structure, found)
+        return found
+
+    nodes, structure, found = _loop("fori_loop", state, trace)
     (function,), captured = share([found])
     count = len(captured)
 
@@ -491,30 +525,30 @@ def scan(
     >>> sums
     Tensor([1., 3., 6.], dtype=float32)
     """
-    start, carry_structure = _inputs("scan", carry)
     sequences, xs_structure = _inputs("scan", xs)
     length = _length("scan", sequences, length)
     slices = [node.type.with_shape(node.shape[1:]) for node in sequences]
-    wanted = Structure(tuple, (), (carry_structure, xs_structure), len(start) + len(sequences))
-    found = trace_body("scan", body, [*_types(start), *slices], wanted)
-    if found.structure.kind is not tuple or len(found.structure.children) != 2:
-        raise ArgumentError(
-            explain(
-                "scan",
-                "a body that returns (carry, y)",
-                str(found.structure),
-                "Write `return carry, None` when there is nothing to stack.",
+
+    def trace(types: list[TensorType], structure: Structure) -> Body:
+        wanted = Structure(tuple, (), (structure, xs_structure), len(types) + len(slices))
+        found = trace_body("scan", body, [*types, *slices], wanted)
+        if found.structure.kind is not tuple or len(found.structure.children) != 2:
+            raise ArgumentError(
+                explain(
+                    "scan",
+                    "a body that returns (carry, y)",
+                    str(found.structure),
+                    "Write `return carry, None` when there is nothing to stack.",
+                )
             )
-        )
-    new_carry, y_structure = found.structure.children
-    if new_carry != carry_structure:
-        raise ArgumentError(
-            explain(
-                "scan", f"a body whose carry keeps its nesting, {carry_structure}", str(new_carry)
-            )
-        )
-    found.settle([*_types(start), *found.function.result_types[len(start) :]])
-    _check_state("scan", _types(start), found, len(start))
+        after = found.structure.children[0]
+        if after != structure:
+            wanted_text = f"a body whose carry keeps its nesting, {structure}"
+            raise ArgumentError(explain("scan", wanted_text, str(after)))
+        return found
+
+    start, carry_structure, found = _loop("scan", carry, trace)
+    y_structure = found.structure.children[1]
     (function,), captured = share([found])
     function = _constants_first(function, len(captured))
     results = items(
@@ -637,7 +671,8 @@ def callback(function: Callable, result: Any, *operands: Any) -> Any:
     """
     types, structure = _flatten_specs(result)
     nodes, arguments = _inputs("callback", operands)
-    name = getattr(function, "__name__", "host")
+    label = getattr(function, "__name__", "host")
+    name = "".join(c if c.isalnum() else "_" for c in label)
 
     def call(*arrays: np.ndarray) -> Any:
         value = function(*unflatten(arguments, arrays))
@@ -650,7 +685,7 @@ def callback(function: Callable, result: Any, *operands: Any) -> Any:
             )
         return leaves
 
-    host = ops.HostFunction("".join(c if c.isalnum() else "_" for c in name), call)
+    host = ops.HostFunction(name, call)
     found = ops.callback(*nodes, function=host, types=tuple(types))
     return unflatten(structure, [wrap(node) for node in items(found)])
 

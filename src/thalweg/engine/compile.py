@@ -3,11 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from thalweg.backends.llvm.jit import assembly
+from thalweg.backends.llvm.program import Kernel, Program
 from thalweg.base.errors import ArgumentError, explain
+from thalweg.base.options import options
 from thalweg.engine.run import own
 from thalweg.engine.tensor import Tensor, from_buffer
 from thalweg.ir.function import Function
 from thalweg.ir.show import show
+from thalweg.loops.lower import lower
 from thalweg.passes.pipeline import PIPELINE, run_pass
 from thalweg.transforms.evaluate import run
 
@@ -21,7 +25,15 @@ class Stages(Mapping):
     def __init__(self, traced: Function):
         self._made: dict[str, Function] = {"trace": traced}
         self._is_announced = False
+        self._program: Program | None = None
         self.seconds: dict[str, float] = {}
+
+    @property
+    def program(self) -> Program:
+        """The last stage as native kernels and segments, made when first asked for."""
+        if self._program is None:
+            self._program = Program(self[PIPELINE[-1].name])
+        return self._program
 
     def __getitem__(self, name: str) -> Function:
         if not self._is_announced:
@@ -31,7 +43,8 @@ class Stages(Mapping):
         if name not in self._made:
             names = list(self)
             if name not in names:
-                raise ArgumentError(explain("stages", f"one of {', '.join(names)}", repr(name)))
+                known = ", ".join((*names, *NATIVE_STAGES))
+                raise ArgumentError(explain("stages", f"one of {known}", repr(name)))
             index = names.index(name) - 1
             before = self[names[index]]
             start = time.perf_counter()
@@ -51,12 +64,31 @@ observers: list[Callable[[Stages], None]] = []
 
 
 def run_stages(made: Stages, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The results of a Function for computed inputs, by its last stage."""
-    *_, last = made
+    """The results of a Function for computed inputs, by the backend that the options name."""
     arrays = [tensor.numpy() for tensor in inputs]
-    return [from_buffer(own(result)) for result in run(made[last], *arrays)]
+    if options().backend == "native":
+        results = made.program.run(*arrays)
+    else:
+        results = run(made[PIPELINE[-1].name], *arrays)
+    return [from_buffer(own(result)) for result in results]
 
 
-def show_stage(made: Mapping[str, Function], stage: str, comments: bool = False) -> str:
-    """The text of one stage."""
+NATIVE_STAGES: dict[str, Callable[[Program], str]] = {
+    "fused": lambda program: show(program.fused),
+    "loops": lambda program: _each(program, lambda kernel: str(lower(kernel.function))),
+    "scheduled": lambda program: _each(program, lambda kernel: str(kernel.nest)),
+    "llvm": lambda program: _each(program, lambda kernel: kernel.text),
+    "assembly": lambda program: _each(program, lambda kernel: assembly(kernel.text)),
+}
+"""What the native backend makes of the last stage, as text."""
+
+
+def _each(program: Program, text: Callable[[Kernel], str]) -> str:
+    return "\n\n".join(text(kernel) for kernel in program.kernels)
+
+
+def show_stage(made: Stages, stage: str, comments: bool = False) -> str:
+    """The text of one stage, of the Function's own or of the native backend's."""
+    if stage in NATIVE_STAGES:
+        return NATIVE_STAGES[stage](made.program)
     return show(made[stage], comments)

@@ -70,7 +70,7 @@ def _lines(function: Function, indent: str, comments: bool) -> list[str]:
 def _call(node: Node, names: dict[Node, str], indent: str, comments: bool) -> str:
     parts = [names[arg] for arg in node.args]
     for (name, kind), value in zip(node.op.attributes.items(), node.attrs, strict=True):
-        if value != kind.default or type(value) is not type(kind.default):
+        if value != kind.default:
             parts.append(f"{name}={value_text(kind, value, indent, comments)}")
     return f"{node.op.name}({', '.join(parts)})"
 

@@ -26,7 +26,7 @@ from thalweg.loops.nest import (
     Store,
     Value,
 )
-from thalweg.passes.fuse import MOVES, REDUCTIONS, is_unit_reshape, strides_of
+from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS, is_unit_reshape, strides_of
 
 def linear(index: Sequence[Affine], shape: Shape) -> Affine:
     """The row-major position of an index."""
@@ -102,6 +102,12 @@ class _Lowering:
             if node in self.registers:
                 return []
             return [(node.args[0], self._inner_index(node, index))]
+        if name in CONTRACTIONS:
+            if node in self.registers:
+                return []
+            self._at_result(node, index)
+            at = self._dot_index(node) if name == "dot" else self._conv_index(node)
+            return list(zip(node.args, at, strict=True))
         if name in MOVES:
             if not node.args:
                 return []
@@ -111,11 +117,7 @@ class _Lowering:
 
     def _inner_index(self, node: Node, index: tuple[Affine, ...]) -> tuple[Affine, ...]:
         """The index of a reduction's operand: its own axes where it reduces, else the outer ones."""
-        if index != self.index:
-            raise ArgumentError(
-                explain(self.function.name, "reductions at the index of the result",
-                        f"{node!r} at another")
-            )
+        self._at_result(node, index)
         axes = node.attributes["axes"]
         operand = node.args[0].shape
         if self.inner_axes is None:
@@ -124,6 +126,57 @@ class _Lowering:
         outer = iter(index)
         inner = iter(Affine.axis(name) for name, _ in self.inner)
         return tuple(next(inner) if axis in axes else next(outer) for axis in range(len(operand)))
+
+    def _at_result(self, node: Node, index: tuple[Affine, ...]) -> None:
+        if index != self.index:
+            raise ArgumentError(
+                explain(
+                    self.function.name,
+                    "reductions at the index of the result",
+                    f"{node!r} at another",
+                )
+            )
+
+    def _sum_over(self, extents: Sequence[Size]) -> list[Affine]:
+        """New inner axes of these extents."""
+        self.inner = tuple((f"k{axis}", size) for axis, size in enumerate(extents))
+        return [Affine.axis(name) for name, _ in self.inner]
+
+    def _dot_index(self, node: Node) -> tuple[tuple[Affine, ...], tuple[Affine, ...]]:
+        """The indices of both operands: batch axes first in the result, then lhs, then rhs."""
+        lhs, rhs = node.args
+        attrs = node.attributes
+        summed = self._sum_over([lhs.shape[axis] for axis in attrs["contract"][0]])
+        outer = iter(self.index)
+        shared = [next(outer) for _ in attrs["batch"][0]]
+        found = []
+        for operand, contract, batch in zip(
+            (lhs, rhs), attrs["contract"], attrs["batch"], strict=True
+        ):
+            places = dict(zip(contract, summed, strict=True)) | dict(
+                zip(batch, shared, strict=True)
+            )
+            found.append(
+                tuple(
+                    places[axis] if axis in places else next(outer)
+                    for axis in range(operand.type.rank)
+                )
+            )
+        return found[0], found[1]
+
+    def _conv_index(self, node: Node) -> tuple[tuple[Affine, ...], tuple[Affine, ...]]:
+        """The indices of the input and the kernel of an unpadded convolution of one group."""
+        kernel = node.args[1]
+        attrs = node.attributes
+        *spatial, channels = self._sum_over(kernel.shape[:-1])
+        first, *places, feature = self.index
+        taken = tuple(
+            place * stride + offset * dilation
+            for place, offset, stride, dilation in zip(
+                places, spatial, attrs["strides"], attrs["kernel_dilation"], strict=True
+            )
+        )
+        return (first, *taken, channels), (*spatial, channels, feature)
 
     def _moved(self, node: Node, index: tuple[Affine, ...]) -> tuple[Affine, ...] | None:
         """The index at which a move asks its operand; None where it asks for a position."""
@@ -165,6 +218,12 @@ class _Lowering:
         if node.op is parameter:
             raise ArgumentError(explain(self.function.name, "its own parameters", repr(node)))
         name = node.op.name
+        if name in CONTRACTIONS:
+            if node not in self.registers:
+                product = Apply("multiply", tuple(values), (), node.dtype)
+                self.registers[node] = Register(len(self.reductions), node.dtype)
+                self.reductions.append(Reduction("add", 0, product, node.dtype))
+            return self.registers[node]
         if name in REDUCTIONS:
             if node not in self.registers:
                 op, identity = REDUCTIONS[name]

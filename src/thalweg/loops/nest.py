@@ -1,7 +1,7 @@
 """The loop form of a kernel: one nest of loops, reductions inside it, stores at the end.
 
     nest       = "kernel" name "(" buffers ")" for*
-    for        = "for" axis "in" extent ["parallel"] ["vector"]  over the outer axes, then
+    for        = "for" axis "in" extent mark*                    over the outer axes, then
                  register "=" identity                            for each reduction
                  "for" axis "in" extent                           over the inner axes:
                      register op= value
@@ -9,12 +9,14 @@
     value      = buffer[position] | number | op(value, ...) | position | register
     position   = an affine expression of the axes, counted in elements
 
-Extents and strides are sizes, named or not. The nest says what is computed; which axis becomes the
-lanes of a vector is written on it by `schedule`.
+Extents and strides are sizes, named or not. The nest says what is computed; the marks that
+`schedule` writes on it say how: "vector" names the axis whose neighbours are the lanes of a vector
+("x2": two vectors at once), "rows x8" an outer axis of which eight steps are computed together, so
+that what they have in common is loaded once and kept in registers.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from thalweg.ir.dim import text as dim_text
@@ -144,7 +146,8 @@ class Nest:
     reductions: tuple[Reduction, ...]
     stores: tuple[Store, ...]
     vector: str | None = None
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    vectors: int = 1
+    rows: tuple[str, int] | None = None
 
     def accesses(self) -> list[Affine]:
         """Every position that is read or written, and every index that is used as a number."""
@@ -185,7 +188,9 @@ def show_nest(nest: Nest) -> str:
             if position == 0 and mark:
                 words.append(mark)
             if axis == nest.vector:
-                words.append("vector")
+                words.append(f"vector x{nest.vectors}" if nest.vectors > 1 else "vector")
+            if nest.rows and axis == nest.rows[0]:
+                words.append(f"rows x{nest.rows[1]}")
             lines.append("  " * depth + " ".join(words))
             depth += 1
 

@@ -2,6 +2,7 @@
 
     coalesce(nest)           neighbouring axes that every access walks as one become one
     vectorize(nest, axis)    the axis becomes the lanes of vectors
+    jam(nest, axis, rows, vectors)  several steps of an outer axis, and vectors, are done together
     schedule(nest)           the recipe for nests without a recipe of their own
 
 before -> after of coalesce, for a contiguous map:
@@ -94,8 +95,45 @@ def vectorize(nest: Nest, axis: str) -> Nest:
     return replace(nest, vector=axis)
 
 
-def schedule(nest: Nest) -> Nest:
-    """Coalesce, and take as lanes the axis along which most accesses are neighbours."""
+def jam(nest: Nest, axis: str, rows: int, vectors: int) -> Nest:
+    """Compute `rows` steps of an outer axis and `vectors` vectors at once.
+
+    before                                   after, rows=2
+    for i in 8                               for i in 8 by 2
+      r = 0                                    r0 = 0; r1 = 0
+      for k in 64                              for k in 64
+        r += a[i, k] * b[k, vector]              r0 += a[i, k] * b[k, vector]
+                                                 r1 += a[i+1, k] * b[k, vector]
+    """
+    if axis not in dict(nest.outer) or axis == nest.vector:
+        raise ArgumentError(explain("jam", "an outer axis other than the vector axis", axis))
+    if rows < 1 or vectors < 1:
+        raise ArgumentError(explain("jam", "at least one row and vector", f"{rows}, {vectors}"))
+    return replace(nest, rows=(axis, rows), vectors=vectors)
+
+
+def best_rows(extent: Size, most: int) -> int:
+    """The number of rows up to `most` that leaves the fewest over, the larger among equals."""
+    if not isinstance(extent, int):
+        return min(8, most)
+    if extent <= most:
+        return max(1, extent)
+    return min(range(most, most // 2, -1), key=lambda rows: (-(-extent // rows), rows))
+
+
+def is_contraction(nest: Nest) -> bool:
+    """True for a nest whose one reduction sums products."""
+    if len(nest.reductions) != 1 or nest.reductions[0].op != "add":
+        return False
+    value = nest.reductions[0].value
+    return isinstance(value, Apply) and value.op == "multiply"
+
+
+def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
+    """Coalesce, choose the vector axis, and for contractions the rows that share it.
+
+    `lanes` is how many elements a vector register holds, `registers` how many of them there are.
+    """
     nest = coalesce(nest)
     accesses = nest.accesses()
 
@@ -112,4 +150,17 @@ def schedule(nest: Nest) -> Nest:
         return nest
     # Among equals the last: the inner axis of a reduction keeps its lanes busy longest.
     best = max(candidates, key=lambda axis: (neighbours(axis), candidates.index(axis)))
-    return vectorize(nest, best) if neighbours(best) else nest
+    if not neighbours(best):
+        return nest
+    nest = vectorize(nest, best)
+    if not is_contraction(nest) or best not in dict(nest.outer):
+        return nest
+    others = [(axis, size) for axis, size in nest.outer if axis != best]
+    if not others:
+        return nest
+    extent = dict(nest.outer)[best]
+    vectors = 1 if isinstance(extent, int) and extent <= lanes else 2
+    # One register for each row and vector, the vectors that are loaded, and one broadcast.
+    most = (registers - vectors - 1) // vectors if registers > 16 else 12 // vectors
+    axis, size = others[-1]
+    return jam(nest, axis, best_rows(size, min(most, 14)), vectors)

@@ -5,7 +5,7 @@
 Not a rule table: a partition. A node is a root, whose value is stored, when it is a result, when an
 operation outside any kernel needs it, when several kernels need it and it is dear to compute again,
 when it is a reduction whose result is asked for at other places than its own, or when a reshape
-reads it. All else is computed where it is used. So a reduction takes its producers with it, and
+or a contraction reads it. All else is computed where it is used. So a reduction takes its producers with it, and
 stays inside the kernel of its user when that works on the reduction's own places (an epilogue).
 Roots of one shape that read each other at the same places are stored by one kernel.
 """
@@ -30,6 +30,9 @@ REDUCTIONS: dict[str, tuple[str, Any]] = {
     "all": ("logical_and", True),
 }
 """Reductions, the pointwise op that combines two values, and its identity."""
+
+CONTRACTIONS = frozenset({"dot", "conv"})
+"""Sums of products that a nest computes; their operands are read from memory, moved or not."""
 
 MOVES = frozenset(
     "broadcast transpose slice reverse reshape iota size barrier stop_gradient alias".split()
@@ -101,6 +104,7 @@ class _Fusion:
                 stored.add(node)
                 length[node] = weight[node] = 1
         users: dict[Node, list[Node]] = {}
+        operands: dict[Node, str] = {}
         for node in self.order:
             for arg in node.args:
                 users.setdefault(arg, []).append(node)
@@ -113,6 +117,17 @@ class _Fusion:
                 if not self._is_inside(user) or self._reads_memory(user):
                     is_root = True
                     continue
+                place = operands.get(user) or self._operand(user, node)
+                if place is not None:
+                    # What a contraction reads it reads many times: moved, but not computed; and
+                    # the neighbours of its second operand must stay neighbours.
+                    is_move = node.op.name in MOVES and bool(node.args)
+                    if not is_move or self._reads_memory(node) or (
+                        place == "rhs" and not self._is_plain_move(node)
+                    ):
+                        is_root = True
+                        continue
+                    operands[node] = place
                 for kernel, is_aligned in self.uses[user].items():
                     same = is_aligned and self._keeps_places(user)
                     uses[kernel] = uses.get(kernel, True) and same
@@ -143,16 +158,38 @@ class _Fusion:
         return node.op.name == "reshape" and not is_unit_reshape(node.args[0].shape, node.shape)
 
     @staticmethod
+    def _operand(user: Node, node: Node) -> str | None:
+        """Which operand of a contraction a node is."""
+        if user.op.name not in CONTRACTIONS:
+            return None
+        return "rhs" if user.args[1] is node else "lhs"
+
+    @staticmethod
+    def _is_plain_move(node: Node) -> bool:
+        """True for a move that leaves the last axis last, so that neighbours stay neighbours."""
+        name, attrs = node.op.name, node.attributes
+        last = node.type.rank - 1
+        if name == "transpose":
+            return attrs["axes"][last] == last
+        if name == "reverse":
+            return last not in attrs["axes"]
+        if name == "slice":
+            return attrs["stride"][last] == 1
+        return name == "reshape" and is_unit_reshape(node.args[0].shape, node.shape)
+
+    @staticmethod
     def _keeps_places(node: Node) -> bool:
         """True for an op that asks its operands at its own index."""
         name = node.op.name
-        return name not in REDUCTIONS and (
+        return name not in REDUCTIONS and name not in CONTRACTIONS and (
             name not in MOVES or name in ("barrier", "stop_gradient", "alias")
         )
 
     @staticmethod
     def _signature(node: Node) -> tuple | None:
         """The loops that a reduction needs, or None for any other op."""
+        if node.op.name in CONTRACTIONS:
+            return (node,)
         if node.op.name not in REDUCTIONS:
             return None
         return node.args[0].shape, node.attributes["axes"]

@@ -138,10 +138,12 @@ class Block:
         return number(value, x.dtype, x.lanes)
 
     def intrinsic(self, name: str, *args: Value, result: DType | None = None, tail: str = "") -> Value:
-        """A call of `llvm.<name>` overloaded on the type of its first operand."""
+        """A call of `llvm.<name>` overloaded on the types of its result, if given, and first operand."""
         first = args[0]
-        suffix = _suffix(first)
         dtype = result or first.dtype
+        suffix = _suffix(first)
+        if result:
+            suffix = f"{_suffix(Value('', result, first.lanes))}.{suffix}"
         types = ", ".join(arg.type for arg in args)
         function = f"@llvm.{name}.{suffix}"
         extra = f", {tail.split()[0]}" if tail else ""

@@ -9,7 +9,9 @@ is the only one. Each element is computed within one task in an order that does 
 share, so results are bit for bit the same however tasks are spread over threads.
 
 Vector loops run over whole vectors and finish with one masked step. A reduction along the vector
-axis keeps UNROLL independent vectors, joined in a fixed tree at the end.
+axis keeps UNROLL independent vectors, joined in a fixed tree at the end. Where the nest says rows,
+a tile of rows and vectors keeps all its sums in registers; a sum of products is a fused
+multiply-add.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +22,7 @@ import numpy as np
 from thalweg.backends.llvm.block import Block, Value, function_text, number
 from thalweg.backends.llvm.jit import machine
 from thalweg.backends.llvm.scalars import lower as lower_scalar
-from thalweg.ir.dim import Dim
+from thalweg.ir.dim import Dim, ceil_div
 from thalweg.ir.types import (
     DType,
     Size,
@@ -34,6 +36,8 @@ from thalweg.loops.nest import Affine, Apply, Load, Nest, Number, Position, Regi
 from thalweg.loops.nest import Value as Expression
 
 UNROLL = 4
+TILES = 4
+"""Tiles of rows in one task: what they share of the other operand stays in the nearest cache."""
 BLOCK = 8192
 """Elements of the vector axis in one task, where no other axis makes tasks."""
 
@@ -61,8 +65,10 @@ def identity_of(identity: Any, dtype: DType) -> Any:
 def sizes_of(nest: Nest) -> list[Dim]:
     """The named sizes, and expressions of them, that a nest needs, in the order of `sizes`."""
     found: dict[Dim, None] = {}
-    for _, extent in (*nest.outer, *nest.inner):
+    for axis, extent in (*nest.outer, *nest.inner):
         _note(extent, found)
+        if nest.rows and axis == nest.rows[0]:
+            _note(ceil_div(extent, nest.rows[1] * TILES), found)
     for access in nest.accesses():
         _note(access.constant, found)
         for _, stride in access.terms:
@@ -79,8 +85,11 @@ def tasks_of(nest: Nest) -> Size:
     """How many tasks a nest has."""
     total: Size = 1
     rest = [extent for axis, extent in nest.outer if axis != nest.vector]
-    for extent in rest:
-        total = total * extent
+    for axis, extent in nest.outer:
+        if nest.rows and axis == nest.rows[0]:
+            total = total * ceil_div(extent, nest.rows[1] * TILES)
+        elif axis != nest.vector:
+            total = total * extent
     if not rest and nest.vector in dict(nest.outer):
         return (dict(nest.outer)[nest.vector] + (BLOCK - 1)) // BLOCK
     return total
@@ -107,6 +116,9 @@ class _Emitter:
         self.size_values: dict[Dim, Value] = {}
         self.pointers: list[str] = []
         self.axes: dict[str, Value] = {}
+        # Values of the tile that is being written, by expression and by the row and vector that
+        # they depend on.
+        self.tile: dict[tuple[int, int, int], Value] = {}
 
     def text(self) -> str:
         block, nest = self.block, self.nest
@@ -139,17 +151,146 @@ class _Emitter:
         with block.loop(begin, end, number(1, int64)) as task:
             remaining = task
             for axis, extent in reversed(rest):
+                if nest.rows and axis == nest.rows[0]:
+                    extent = ceil_div(extent, nest.rows[1] * TILES)
                 if axis == rest[0][0]:
                     self.axes[axis] = remaining
                     break
                 size = self.size(extent)
                 self.axes[axis] = block.binary("urem", remaining, size)
                 remaining = block.binary("udiv", remaining, size)
-            if is_outer:
+            if nest.rows:
+                self._row_block()
+            elif is_outer:
                 extent = self.size(dict(nest.outer)[nest.vector])
                 self._vector_loop(nest.vector, number(0, int64), extent, self._tile)
             else:
                 self._row()
+
+    def _row_block(self) -> None:
+        """The tiles of one task: a block of rows along the whole vector axis."""
+        block, nest = self.block, self.nest
+        assert nest.rows is not None and nest.vector is not None
+        axis, rows = nest.rows
+        total = dict(nest.outer)[axis]
+        start = block.multiply(self.axes[axis], number(rows * TILES, int64))
+        limit = block.intrinsic(
+            "smin", block.add(start, number(rows * TILES, int64)), self.size(total)
+        )
+        extent = dict(nest.outer)[nest.vector]
+        wide = self.lanes * nest.vectors
+        position: Value = number(0, int64)
+        if nest.vectors > 1:
+            position = self._whole(extent, wide)
+            with block.loop(number(0, int64), position, number(wide, int64)) as index:
+                self.axes[nest.vector] = index
+                self._tiles(start, limit, nest.vectors, None)
+            if isinstance(extent, int) and extent % wide == 0:
+                return
+        narrow = self._whole(extent, self.lanes)
+        with block.loop(position, narrow, number(self.lanes, int64)) as index:
+            self.axes[nest.vector] = index
+            self._tiles(start, limit, 1, None)
+        if isinstance(extent, int) and extent % self.lanes == 0:
+            return
+        end = self.size(extent)
+        with block.when(block.compare("lt", narrow, end)):
+            self.axes[nest.vector] = narrow
+            self._tiles(start, limit, 1, self._mask(narrow, end))
+
+    def _whole(self, extent: Size, step: int) -> Value:
+        """The largest multiple of a step that is not above an extent."""
+        if isinstance(extent, int):
+            return number(extent - extent % step, int64)
+        value = self.size(extent)
+        return self.block.subtract(value, self.block.binary("urem", value, number(step, int64)))
+
+    def _tiles(self, start: Value, limit: Value, vectors: int, mask: Value | None) -> None:
+        """Tiles of all rows from start to limit at the present vectors."""
+        block, nest = self.block, self.nest
+        assert nest.rows is not None
+        axis, rows = nest.rows
+        total = dict(nest.outer)[axis]
+        length = block.subtract(limit, start)
+        whole = block.subtract(length, block.binary("urem", length, number(rows, int64)))
+        middle = block.add(start, whole)
+        with block.loop(start, middle, number(rows, int64)) as index:
+            self.axes[axis] = index
+            self._rows(rows, vectors, mask)
+        if isinstance(total, int):
+            rest = total % rows
+            if rest:
+                with block.when(block.compare("lt", middle, limit)):
+                    self.axes[axis] = middle
+                    self._rows(rest, vectors, mask)
+            return
+        with block.loop(middle, limit, number(1, int64)) as index:
+            self.axes[axis] = index
+            self._rows(1, vectors, mask)
+
+    def _rows(self, rows: int, vectors: int, mask: Value | None) -> None:
+        """One tile: sums of `rows` times `vectors` vectors in registers, then their stores."""
+        block, nest = self.block, self.nest
+        assert nest.rows is not None and nest.vector is not None
+        (reduction,) = nest.reductions
+        assert isinstance(reduction.value, Apply)
+        cells = [(row, column) for row in range(rows) for column in range(vectors)]
+        identity = self._identity(reduction, self.lanes)
+        places = {cell: block.register(identity) for cell in cells}
+        for place in places.values():
+            block.set(place, identity)
+        first, left = self.axes[nest.rows[0]], self.axes[nest.vector]
+
+        def at(cell: tuple[int, int]) -> None:
+            self.axes[nest.rows[0]] = block.add(first, number(cell[0], int64))  # type: ignore
+            offset = number(cell[1] * self.lanes, int64)
+            self.axes[nest.vector] = block.add(left, offset)  # type: ignore[index]
+
+        def step() -> None:
+            self.tile = {}
+            for cell in cells:
+                at(cell)
+                x, y = (
+                    self._in_tile(arg, cell, mask)
+                    for arg in reduction.value.args  # type: ignore[union-attr]
+                )
+                former = block.get(places[cell], identity)
+                if former.dtype.is_float:
+                    found = block.fma(x, y, former)
+                else:
+                    found = block.add(former, block.multiply(x, y))
+                block.set(places[cell], found)
+            self.tile = {}
+
+        self._inner_loops(list(nest.inner), step)
+        for cell in cells:
+            at(cell)
+            self._stores(self.lanes, mask, [block.get(places[cell], identity)])
+        self.axes[nest.rows[0]], self.axes[nest.vector] = first, left
+
+    def _in_tile(
+        self, expression: Expression, cell: tuple[int, int], mask: Value | None
+    ) -> Value:
+        """An operand of a product; what several cells share is loaded once."""
+        key = (
+            id(expression),
+            cell[0] if self._depends(expression, self.nest.rows[0]) else -1,  # type: ignore
+            cell[1] if self._depends(expression, self.nest.vector or "") else -1,
+        )
+        found = self.tile.get(key)
+        if found is None:
+            (found,) = self.values([expression], self.lanes, mask)
+            self.tile[key] = found
+        return found
+
+    def _depends(self, expression: Expression, axis: str) -> bool:
+        if isinstance(expression, Load):
+            return expression.position.stride(axis) != 0
+        if isinstance(expression, Position):
+            return expression.index.stride(axis) != 0
+        if isinstance(expression, Apply):
+            return any(self._depends(arg, axis) for arg in expression.args)
+        return False
 
     def _vector_loop(
         self, axis: str, start: Value, limit: Value, body: Callable[[Value | None], None]

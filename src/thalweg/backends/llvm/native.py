@@ -5,10 +5,11 @@ absent with the reason.
 """
 
 from thalweg.backends.llvm.block import NAMES
+from thalweg.backends.llvm.scalars import absent
 from thalweg.backends.llvm.scalars import table as scalars
 from thalweg.ir.leaves import constant, item, parameter
 from thalweg.ir.node import Node
-from thalweg.passes.fuse import MOVES, REDUCTIONS
+from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS
 
 
 def is_native(node: Node) -> bool:
@@ -22,4 +23,23 @@ def is_native(node: Node) -> bool:
     if node.op is constant:
         return node.attrs[0].is_scalar
     name = node.op.name
-    return name in MOVES or name in REDUCTIONS or bool(scalars.get(name))
+    if name in CONTRACTIONS:
+        return is_native_contraction(node)
+    if name in MOVES or name in REDUCTIONS:
+        return True
+    return name in scalars and not absent(name, [*(arg.dtype for arg in node.args), node.dtype])
+
+
+def is_native_contraction(node: Node) -> bool:
+    """True for a contraction that a nest computes well: neighbours of rhs are neighbours of y."""
+    attrs = node.attributes
+    lhs, rhs = node.args
+    if node.dtype is not lhs.dtype or not node.dtype.is_float or node.dtype.bits < 32:
+        return False
+    if node.op.name == "dot":
+        last = rhs.type.rank - 1
+        is_free = last >= 0 and last not in (*attrs["contract"][1], *attrs["batch"][1])
+        return is_free and lhs.type.rank > len(attrs["contract"][0]) + len(attrs["batch"][0])
+    is_plain = all(low == high == 0 for low, high in attrs["padding"])
+    is_plain = is_plain and all(step == 1 for step in attrs["input_dilation"])
+    return is_plain and attrs["feature_groups"] == attrs["batch_groups"] == 1

@@ -29,6 +29,7 @@ from thalweg.loops.lower import lower
 from thalweg.loops.nest import Nest
 from thalweg.loops.schedule import schedule
 from thalweg.ops.control import call
+from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
 from thalweg.transforms.evaluate import bind_sizes, concrete
 from thalweg.transforms.evaluate import call as evaluate_node
@@ -130,7 +131,10 @@ def kernel_of(function: Function) -> Kernel:
     """The kernel of a Function; equal Functions share one."""
     found = _kernels.get(function)
     if found is None:
-        nest = schedule(lower(function))
+        host = jit.machine()
+        nest = lower(function)
+        bits = max(type.dtype.bits for type in nest.outputs)
+        nest = schedule(nest, host.lanes(max(32, bits)), host.registers)
         found = Kernel(function, nest, emit(nest), sizes_of(nest), tasks_of(nest))
         found = _kernels.setdefault(function, found)
     return found
@@ -150,7 +154,7 @@ class Program:
 
     def __init__(self, function: Function):
         self.function = function
-        self.fused = fuse(function, is_native)
+        self.fused = fuse(arrange(function), is_native)
         self.steps: list[Step] = []
         order = [node for node in postorder(self.fused.results) if node.op is not parameter]
         last: dict[Node, Node] = {}
