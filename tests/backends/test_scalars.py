@@ -242,5 +242,3 @@ def test_nextafter_walks_through_zero(dtype):
     tiny = np.nextafter(dtype.numpy.type(0), dtype.numpy.type(1))
     x, y = pairs([0.0, tiny, -tiny, 1.0, np.inf, -np.inf], dtype)
     check(find("nextafter"), Sample((x, y)))
-
-

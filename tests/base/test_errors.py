@@ -236,7 +236,9 @@ def test_an_uncaught_error_shows_the_users_lines_only(tmp_path, golden):
     text = output_of(tmp_path, "the_users_function(x, y)")
     assert "ops/elementwise.py" not in text and "ir/node.py" not in text
     assert "the_users_function(x, y)" in text and "return add(x, y)" in text
-    golden("uncaught_error", text.replace(str(tmp_path), "folder"))
+    # Which part of a line is underlined differs between versions of Python.
+    plain = [line for line in text.splitlines() if line.strip(" ^~")]
+    golden("uncaught_error", "\n".join(plain).replace(str(tmp_path), "folder"))
 
 
 def test_errors_of_others_keep_every_frame(tmp_path):

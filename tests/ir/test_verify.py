@@ -75,8 +75,8 @@ BROKEN = {
     "too few operands": (f(broken(add, (x,), (), X)), "add of 2 operands"),
     "no operands of an operation of any": (
         f(broken(concatenate, (), (0,), X)), "a well formed concatenate"),
-    "too few attributes": (f(broken(reshape, (x,), (), X)), "a well formed reshape"),
-    "too many attributes": (f(broken(sin, (x,), (1,), X)), "a well formed sin"),
+    "too few attributes": (f(broken(reshape, (x,), (), X)), "reshape with 1 attributes"),
+    "too many attributes": (f(broken(sin, (x,), (1,), X)), "sin with 0 attributes"),
     "an attribute that is a list": (f(broken(reshape, (x,), ([2],), X)), "normal form"),
     "a size that is no int": (
         f(broken(reshape, (x,), ((np.int64(2),),), X)), "normal form"),

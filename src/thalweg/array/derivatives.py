@@ -31,7 +31,7 @@ from thalweg.engine.tree import Structure, flatten, map_leaves, unflatten
 from thalweg.engine.variable import Variable
 from thalweg.ir.dim import is_known_equal
 from thalweg.ir.function import close, fresh, inline
-from thalweg.ir.leaves import full, full_like, items
+from thalweg.ir.leaves import full, full_like, items, parameter
 from thalweg.ir.node import Node, provenance
 from thalweg.ir.types import Size, int32, size_of
 from thalweg.ir.walk import dependents, postorder, substitute
@@ -43,7 +43,7 @@ from thalweg.ops.mark import stop_gradient as stop_gradient_op
 from thalweg.ops.movement import iota, reshape, transpose
 from thalweg.transforms.batch import batch, batch_nodes, mapped_results
 from thalweg.transforms.batch import repeat as repeat_node
-from thalweg.transforms.gradient import pullback, pushforward
+from thalweg.transforms.gradient import Before, pullback, pushforward
 
 
 class _Call:
@@ -72,9 +72,7 @@ class _Call:
             if has_aux:
                 if not isinstance(output, tuple) or len(output) != 2:
                     raise ArgumentError(
-                        explain(
-                            name, "a function that returns (value, aux)", type(output).__name__
-                        )
+                        explain(name, "a function that returns (value, aux)", type(output).__name__)
                     )
                 output, self.aux = output
             leaves, self.output_structure = flatten(output)
@@ -140,7 +138,7 @@ class _Call:
     def gradients(self, dys: Sequence[Node | None]) -> Any:
         """The cotangents of the marked arguments, nested as these are."""
         if current_trace() is self.trace:
-            found = pullback(self.ys, dys, self.xs)
+            found = pullback(self.ys, dys, self.xs, set(self.xs))
         else:
             found = self._pull_inside(dys)
         if self.xs and all(dx is None for dx in found):
@@ -162,7 +160,7 @@ class _Call:
         if trace is None or (self.trace is not None and not trace.is_inside(self.trace)):
             raise leaked(tensor_in(self.trace, self.ys[0]))
         holes = [None if dy is None else fresh("dy", dy.type) for dy in dys]
-        found = pullback(self.ys, holes, self.xs)
+        found = pullback(self.ys, holes, self.xs, set(self.xs))
         roots = [dx for dx in found if dx is not None]
         inside = dependents(postorder(roots), [hole for hole in holes if hole is not None])
         new = {hole: dy for hole, dy in zip(holes, dys, strict=True) if hole is not None}
@@ -231,7 +229,7 @@ def _left_graph(name: str) -> GradientError:
 
 def check_is_connected(name: str, ys: Sequence[Node], xs: Sequence[Node]) -> None:
     """Raise GradientError where a path from xs to ys exists and some operation cuts it."""
-    order = postorder(ys)
+    order = postorder(ys, set(xs))
     reached = dependents(order, xs)
     if not any(y in reached for y in ys):
         return
@@ -337,7 +335,8 @@ def jvp(function: Callable, primals: Sequence[Any], tangents: Sequence[Any]) -> 
         raise ArgumentError(
             explain("jvp", f"tangents nested like the primals, {wanted}", str(structure))
         )
-    found = iter(pushforward(call.ys, call.xs, _like("jvp", leaves, call.xs)))
+    given = _like("jvp", leaves, call.xs)
+    found = iter(pushforward(call.ys, call.xs, given, set(call.xs)))
     changes = [wrap(next(found) if y.dtype.is_inexact else full_like(y, 0)) for y in call.ys]
     value = unflatten(call.output_structure, [wrap(y) for y in call.ys])
     return value, unflatten(call.output_structure, changes)
@@ -405,7 +404,7 @@ def _reverse_rows(call: _Call) -> list[list[Node]]:
         if not y.dtype.is_inexact:
             raise DTypeError(explain("jacobian", "outputs that are floats", str(y.type)))
         dy = mark(full_like(y, 0))
-        found = pullback([y], [dy], call.xs)
+        found = pullback([y], [dy], call.xs, set(call.xs))
         basis = _basis(y)
         batched = _over(dy, basis, found)
         rows.append(
@@ -437,7 +436,7 @@ def _forward_rows(call: _Call) -> list[list[Node]]:
     for position, x in enumerate(call.xs):
         tangents = [full_like(each, 0) for each in call.xs]
         tangents[position] = dx = mark(full_like(x, 0))
-        found = pushforward(call.ys, call.xs, tangents)
+        found = pushforward(call.ys, call.xs, tangents, set(call.xs))
         for row, y, node in zip(rows, call.ys, _over(dx, _basis(x), found), strict=True):
             assert node is not None
             moved = transpose(node, axes=(*range(1, y.type.rank + 1), 0))
@@ -778,8 +777,8 @@ class GradientTape(Recorder):
 
     `gradient(target, sources)` may be asked once, any number of times with `persistent=True`.
     Sources are variables, watched automatically when they are trainable and read inside the block
-    (unless `watch_accessed_variables=False`), or any tensor that the target was computed from. A
-    target that is not one number is summed, or weighted with `output_gradients`. Tapes nest for
+    (unless `watch_accessed_variables=False`), or any tensor that was used in it. What was computed
+    before the block counts as given. A target that is not one number is summed, or weighted with `output_gradients`. Tapes nest for
     higher derivatives.
 
     >>> import thalweg as tw
@@ -796,6 +795,8 @@ class GradientTape(Recorder):
         self.watch_accessed_variables = watch_accessed_variables
         self._reads: dict[Variable, dict[Node, None]] = {}
         self._chosen: set[Variable] = set()
+        self._given: dict[Any, Node] = {}
+        self._edges: set[Node] = set()
         self._is_active = False
 
     def __enter__(self) -> "GradientTape":
@@ -817,7 +818,32 @@ class GradientTape(Recorder):
     def read(self, variable: Any) -> None:
         automatic = self.watch_accessed_variables and variable.trainable
         if automatic or variable in self._chosen:
-            self._reads.setdefault(variable, {})[variable.node_in(self.trace)] = None
+            if self.trace is None:
+                node = self.seen(variable._tensor._cell, None)
+            else:
+                node = variable.node_in(self.trace)
+            self._reads.setdefault(variable, {})[node] = None
+
+    def seen(self, cell: Any, trace: Trace | None) -> Node:
+        """The node that stands for a tensor in this block.
+
+        What was made before it counts as given: it is set apart by a mark, at which derivatives
+        end. Else they would flow into whatever happens not to have been computed yet.
+        """
+        if trace is not self.trace or cell.serial > self.serial:
+            return cell.node
+        known = self._given.get(cell)
+        if known is None:
+            known = super().seen(cell, trace)
+            if known.op is not parameter and known not in Before(self.serial):
+                known = mark(known)
+                self._edges.add(known)
+            self._given[cell] = known
+        return known
+
+    def _past(self) -> Before:
+        """Where the block began: the walk back from a target ends there."""
+        return Before(self.serial, self._edges)
 
     def watch(self, tensor: Any) -> None:
         """Make sure that a tensor or variable, or each in a nesting, counts as a source."""
@@ -871,7 +897,7 @@ class GradientTape(Recorder):
         leaves, structure = flatten(sources)
         groups = [self._nodes(leaf) for leaf in leaves]
         flat = list(dict.fromkeys(node for group in groups for node in group))
-        found = dict(zip(flat, pullback(ys, dys, flat), strict=True))
+        found = dict(zip(flat, pullback(ys, dys, flat, self._past()), strict=True))
         results = []
         for leaf, group in zip(leaves, groups, strict=True):
             parts = [found[node] for node in group if found[node] is not None]
@@ -893,7 +919,8 @@ class GradientTape(Recorder):
         for leaf in leaves:
             group = self._nodes(leaf)
             dy = mark(full_like(y, 0))
-            parts = [dx for dx in pullback([y], [dy], group) if dx is not None]
+            pulled = pullback([y], [dy], group, self._past())
+            parts = [dx for dx in pulled if dx is not None]
             if not parts:
                 results.append(None)
                 continue
@@ -923,7 +950,7 @@ class GradientTape(Recorder):
         inner = y.type.with_shape(y.shape[1:])
         size = size_of(inner.shape)
         dy = mark(full_like(y, 0))
-        parts = [dx for dx in pullback([y], [dy], group) if dx is not None]
+        parts = [dx for dx in pullback([y], [dy], group, self._past()) if dx is not None]
         self._used()
         if not parts:
             return None
@@ -982,7 +1009,7 @@ class GradientTape(Recorder):
                         "Compute it inside the block, without float() or numpy().",
                     )
                 )
-            node = node_of(tensor)
+            node = self._seen(tensor)
             if not node.dtype.is_inexact:
                 raise DTypeError(
                     explain(
@@ -1008,6 +1035,13 @@ class GradientTape(Recorder):
             )
         return _like("GradientTape.gradient", leaves, ys)
 
+    def _seen(self, tensor: Tensor) -> Node:
+        return (
+            node_of(tensor)
+            if tensor._trace is not self.trace
+            else self.seen(tensor._cell, self.trace)
+        )
+
     def _check_source(self, name: str, source: Tensor) -> None:
         if not source.dtype.is_inexact:
             raise DTypeError(
@@ -1024,7 +1058,7 @@ class GradientTape(Recorder):
             return list(self._reads.get(source, ()))
         if isinstance(source, Tensor):
             self._check_source("GradientTape.gradient", source)
-            return [node_of(source)]
+            return [self._seen(source)]
         raise ArgumentTypeError(
             explain("GradientTape.gradient", "variables or tensors as sources", repr(source))
         )

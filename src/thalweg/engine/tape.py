@@ -10,6 +10,7 @@ import weakref
 from typing import Any
 
 from thalweg.engine.context import Trace, current_trace
+from thalweg.ir.leaves import next_serial
 
 
 class Recorder:
@@ -25,6 +26,7 @@ class Recorder:
         self.has_left = False
         self.parent: Recorder | None = None
         self.trace: Trace | None = None
+        self.serial = 0
         self._kept: weakref.WeakSet = weakref.WeakSet()
 
     def keep(self, cell: Any) -> None:
@@ -33,6 +35,10 @@ class Recorder:
 
     def read(self, variable: Any) -> None:
         """Note that a variable was read while active, also in a loop's body: tapes watch it."""
+
+    def seen(self, cell: Any, trace: Trace | None) -> Any:
+        """The node that stands for a tensor where this recorder is the innermost one."""
+        return cell.node if self.parent is None else self.parent.seen(cell, trace)
 
     def in_charge(self) -> "Recorder | None":
         """This recorder, or the nearest around it that has not finished."""
@@ -55,6 +61,7 @@ class Recorder:
     def start(self) -> None:
         """Become the innermost active recorder of this thread."""
         self.trace = current_trace()
+        self.serial = next_serial()
         self.parent = _local.recorder
         _local.recorder = self
 

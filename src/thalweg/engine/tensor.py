@@ -16,9 +16,9 @@ import numpy as np
 from thalweg.base.errors import ArgumentTypeError, ShapeError, explain
 from thalweg.engine.context import Trace, current_trace, leaked, no_value
 from thalweg.engine.run import evaluate_nodes, own
-from thalweg.engine.tape import Recorder, active_recorder
+from thalweg.engine.tape import active_recorder
 from thalweg.ir.dim import Dim
-from thalweg.ir.leaves import Tag, parameter
+from thalweg.ir.leaves import Tag, next_serial, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.types import DType, Shape, TensorType, as_dtype, tensor_type
 from thalweg.ops.mark import mark, stop_gradient
@@ -27,11 +27,12 @@ from thalweg.ops.mark import mark, stop_gradient
 class Cell:
     """What the tensors of one node share: the node, its value once computed, who records it."""
 
-    __slots__ = ("__weakref__", "buffer", "node", "recorder")
+    __slots__ = ("__weakref__", "buffer", "node", "recorder", "serial")
 
     def __init__(self, node: Node, buffer: np.ndarray | None = None):
         self.node = node
         self.buffer = buffer
+        self.serial = next_serial()
         recorder = active_recorder()
         self.recorder = weakref.ref(recorder) if recorder is not None else None
 
@@ -47,12 +48,6 @@ class Cell:
             self.cut()
         else:
             heir.keep(self)
-
-    def join(self, recorder: Recorder) -> None:
-        """Keep the graph for a recorder under which a tensor made before it is used."""
-        former = self.recorder() if self.recorder is not None else None
-        if former is None or former.in_charge() is None:
-            self.recorder = weakref.ref(recorder)
 
     def cut(self) -> None:
         """Become a leaf: the value without the graph it came from."""
@@ -440,12 +435,8 @@ def node_of(tensor: Tensor) -> Node:
         if trace is None:
             raise leaked(tensor)
         return trace.lift(tensor)
-    cell = tensor._cell
-    if cell.buffer is None and trace is None:
-        recorder = active_recorder()
-        if recorder is not None:
-            cell.join(recorder)
-    return cell.node
+    recorder = active_recorder()
+    return tensor._cell.node if recorder is None else recorder.seen(tensor._cell, trace)
 
 
 def evaluate(*tensors: Any) -> Any:

@@ -262,7 +262,7 @@ class TracedFunction:
         return [variant.why for variant in self.variants]
 
     @property
-    def stages(self) -> Mapping[str, Function]:
+    def stages(self) -> Stages:
         """The stages of the newest trace by name: trace, expanded, simplified, ..."""
         if not self.variants:
             raise ArgumentError(

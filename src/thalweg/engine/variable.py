@@ -12,7 +12,7 @@ import numpy as np
 from thalweg.base.errors import DTypeError, ShapeError, TraceError, explain
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import active_recorder
-from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, own_node, tensor_in, wrap
+from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, tensor_in, wrap
 from thalweg.ir.node import Node, count
 from thalweg.ir.types import DEFAULT_COMPLEX, DEFAULT_FLOAT, DType, Shape, TensorType, as_dtype
 from thalweg.ops.elementwise import cast
@@ -97,10 +97,8 @@ class Variable:
             return self._tensor
         return wrap(self.node_in(trace))
 
-    def node_in(self, trace: Trace | None) -> Node:
-        """The node of the present value as a trace sees it; without a trace, the value's own."""
-        if trace is None:
-            return own_node(self._tensor)
+    def node_in(self, trace: Trace) -> Node:
+        """The node of the present value as a trace sees it."""
         owner = trace.state_owner()
         if owner is None:
             return trace.lift(self._tensor)
@@ -146,7 +144,8 @@ class Variable:
                 )
             )
         trace.read(self)
-        trace.current[self] = node
+        # A mark of its own, at which a tape that starts later finds an end.
+        trace.current[self] = mark(node, self.name)
         return self
 
     def numpy(self) -> np.ndarray:

@@ -31,6 +31,11 @@ from thalweg.ir.types import (
 _serial = itertools.count()
 
 
+def next_serial() -> int:
+    """A number above those of all tags made so far."""
+    return next(_serial)
+
+
 class Tag:
     """A name that is equal to no other: it keeps parameters of different traces apart.
 

@@ -69,6 +69,9 @@ def _verify_node(function: Function, node: Node, own: set[Node]) -> None:
     arity = node.op.arity
     if arity is not None and len(node.args) != arity:
         _fail(function, f"{node.op.name} of {arity} operands", f"{len(node.args)}")
+    named = len(node.op.attribute_names)
+    if len(node.attrs) != named:
+        _fail(function, f"{node.op.name} with {named} attributes", f"{len(node.attrs)}")
     try:
         if not _is_same(node.op.bind(node.attributes), node.attrs):
             _fail(function, f"attributes of {node.op.name} in normal form", repr(node.attrs))

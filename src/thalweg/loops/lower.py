@@ -28,6 +28,7 @@ from thalweg.loops.nest import (
 )
 from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS, is_unit_reshape, strides_of
 
+
 def linear(index: Sequence[Affine], shape: Shape) -> Affine:
     """The row-major position of an index."""
     position = Affine()
@@ -52,9 +53,7 @@ class _Lowering:
         self.registers: dict[Node, Register] = {}
         shape = function.results[0].shape
         for result in function.results:
-            if len(result.shape) != len(shape) or not all(
-                map(is_known_equal, result.shape, shape)
-            ):
+            if len(result.shape) != len(shape) or not all(map(is_known_equal, result.shape, shape)):
                 raise ArgumentError(
                     explain(function.name, "results of one shape", f"{result.type} and {shape}")
                 )
@@ -118,6 +117,8 @@ class _Lowering:
     def _inner_index(self, node: Node, index: tuple[Affine, ...]) -> tuple[Affine, ...]:
         """The index of a reduction's operand: its own axes where it reduces, else the outer ones."""
         self._at_result(node, index)
+        if "window" in node.attributes:
+            return self._window_index(node)
         axes = node.attributes["axes"]
         operand = node.args[0].shape
         if self.inner_axes is None:
@@ -141,6 +142,24 @@ class _Lowering:
         """New inner axes of these extents."""
         self.inner = tuple((f"k{axis}", size) for axis, size in enumerate(extents))
         return [Affine.axis(name) for name, _ in self.inner]
+
+    def _window_index(self, node: Node) -> tuple[Affine, ...]:
+        """The index of an unpadded window's element: the window's place, and the place inside."""
+        attrs = node.attributes
+        if self.inner_axes is None:
+            self.inner_axes = tuple(
+                axis for axis, width in enumerate(attrs["window"]) if width != 1
+            )
+            self.inner = tuple((f"k{axis}", attrs["window"][axis]) for axis in self.inner_axes)
+        inside = dict(
+            zip(self.inner_axes, (Affine.axis(name) for name, _ in self.inner), strict=True)
+        )
+        return tuple(
+            place * stride + inside[axis] * dilation if axis in inside else place * stride
+            for axis, (place, stride, dilation) in enumerate(
+                zip(self.index, attrs["strides"], attrs["window_dilation"], strict=True)
+            )
+        )
 
     def _dot_index(self, node: Node) -> tuple[tuple[Affine, ...], tuple[Affine, ...]]:
         """The indices of both operands: batch axes first in the result, then lhs, then rhs."""
@@ -206,9 +225,7 @@ class _Lowering:
             return tuple(Affine() if size == 1 else next(rest) for size in source)
         if node.args[0] in self.inputs:
             return None
-        raise ArgumentError(
-            explain(self.function.name, "reshapes of its inputs only", f"{node!r}")
-        )
+        raise ArgumentError(explain(self.function.name, "reshapes of its inputs only", f"{node!r}"))
 
     def _make(self, node: Node, index: tuple[Affine, ...], values: list[Value]) -> Value:
         if node in self.inputs:

@@ -27,6 +27,8 @@ Bits = NDArray[np.uint32]
 
 # One ulp of 1.0; series stop at terms below a tenth of it.
 _EPSILON = 2.220446049250313e-16
+# Elements worked on at once: a dozen intermediates of them fit a cache of 2 MiB.
+_BLOCK = 1 << 14
 _HALF_LOG_TWO_PI = 0.9189385332046728
 _TWO_OVER_SQRT_PI = 1.1283791670955126
 
@@ -41,8 +43,13 @@ def _elementwise(function: Callable[..., Array]) -> Callable[..., Array]:
     @functools.wraps(function)
     def wrapped(*args: ArrayLike) -> Array:
         arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in args))
+        flat = [a.ravel() for a in arrays]
         with np.errstate(all="ignore"):
-            result = function(*(a.ravel() for a in arrays))
+            if flat[0].size <= _BLOCK:
+                result = function(*flat)
+            else:
+                starts = range(0, flat[0].size, _BLOCK)
+                result = np.concatenate([function(*(a[i : i + _BLOCK] for a in flat)) for i in starts])
         return result.reshape(arrays[0].shape)
 
     return wrapped
@@ -56,10 +63,13 @@ def _fill(result: Array, where: np.ndarray, function: Callable[..., Array], *arg
 
 def _chebyshev(coefficients: Sequence[float], t: Array) -> Array:
     """Sum of coefficients[k] * T_k(t) for t in [-1, 1], by Clenshaw's recurrence."""
-    ahead = np.zeros_like(t)
-    behind = np.zeros_like(t)
+    twice = 2.0 * t
+    ahead, behind, spare = np.zeros_like(t), np.zeros_like(t), np.empty_like(t)
     for c in reversed(coefficients[1:]):
-        ahead, behind = 2.0 * t * ahead - behind + c, ahead
+        np.multiply(twice, ahead, out=spare)
+        spare -= behind
+        spare += c
+        ahead, behind, spare = spare, ahead, behind
     return t * ahead - behind + coefficients[0]
 
 
@@ -1052,17 +1062,31 @@ def threefry2x32(
     )
     shape = words[0].shape
     # 1-D from here on: NumPy warns when a scalar wraps around, never when an array does.
-    key_first, key_second, x, y = (w.ravel() for w in words)
+    flat = [w.ravel() for w in words]
+    first, second = np.empty_like(flat[0]), np.empty_like(flat[0])
+    for start in range(0, first.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        first[block], second[block] = _twenty_rounds(*(w[block] for w in flat))
+    return first.reshape(shape), second.reshape(shape)
+
+
+def _twenty_rounds(key_first: Bits, key_second: Bits, x: Bits, y: Bits) -> tuple[Bits, Bits]:
+    """The cipher's words for 1-D keys and counters, which stay as they are."""
     schedule = (key_first, key_second, key_first ^ key_second ^ _PARITY)
     x = x + key_first
     y = y + key_second
+    low = np.empty_like(y)
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
-            x = x + y
-            y = ((y << rotation) | (y >> (32 - rotation))) ^ x
-        x = x + schedule[(group + 1) % 3]
-        y = y + schedule[(group + 2) % 3] + np.uint32(group + 1)
-    return x.reshape(shape), y.reshape(shape)
+            x += y
+            np.right_shift(y, 32 - rotation, out=low)
+            y <<= rotation
+            y |= low
+            y ^= x
+        x += schedule[(group + 1) % 3]
+        y += schedule[(group + 2) % 3]
+        y += np.uint32(group + 1)
+    return x, y
 
 
 def _counted_words(key: ArrayLike, count: int) -> tuple[Bits, Bits]:

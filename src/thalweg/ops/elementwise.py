@@ -448,9 +448,10 @@ log1p: Op = pointwise_op(
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    # Both branches have an argument that cannot overflow.
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(x.dtype)
+    # 1 / (1 + exp(-x)) where x >= 0, exp(x) / (1 + exp(x)) elsewhere: no argument can overflow. The
+    # first exponential is the numerator of either; choosing by where would cost more than it does.
+    numerator = np.exp(np.minimum(x, x.dtype.type(0)))
+    return (numerator / (1 + np.exp(-np.abs(x)))).astype(x.dtype)
 
 
 sigmoid: Op = pointwise_op(

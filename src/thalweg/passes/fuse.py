@@ -28,6 +28,9 @@ REDUCTIONS: dict[str, tuple[str, Any]] = {
     "min": ("minimum", "highest"),
     "any": ("logical_or", False),
     "all": ("logical_and", True),
+    "window_sum": ("add", 0),
+    "window_max": ("maximum", "lowest"),
+    "window_min": ("minimum", "highest"),
 }
 """Reductions, the pointwise op that combines two values, and its identity."""
 
@@ -122,8 +125,10 @@ class _Fusion:
                     # What a contraction reads it reads many times: moved, but not computed; and
                     # the neighbours of its second operand must stay neighbours.
                     is_move = node.op.name in MOVES and bool(node.args)
-                    if not is_move or self._reads_memory(node) or (
-                        place == "rhs" and not self._is_plain_move(node)
+                    if (
+                        not is_move
+                        or self._reads_memory(node)
+                        or (place == "rhs" and not self._is_plain_move(node))
                     ):
                         is_root = True
                         continue
@@ -181,8 +186,10 @@ class _Fusion:
     def _keeps_places(node: Node) -> bool:
         """True for an op that asks its operands at its own index."""
         name = node.op.name
-        return name not in REDUCTIONS and name not in CONTRACTIONS and (
-            name not in MOVES or name in ("barrier", "stop_gradient", "alias")
+        return (
+            name not in REDUCTIONS
+            and name not in CONTRACTIONS
+            and (name not in MOVES or name in ("barrier", "stop_gradient", "alias"))
         )
 
     @staticmethod
@@ -192,39 +199,40 @@ class _Fusion:
             return (node,)
         if node.op.name not in REDUCTIONS:
             return None
-        return node.args[0].shape, node.attributes["axes"]
+        return node.args[0].shape, node.attrs
 
     # Building ---------------------------------------------------------------------------------
 
     def result(self) -> Function:
-        new: dict[Node, Node] = {}
+        """The fused Function; every kernel is placed when the first of its values is needed."""
         groups = self._grouped()
-        finished: set[int] = set()
-        for node in self.order:
-            if node.op is parameter or node.op is constant:
-                new[node] = node
-            elif node in self.kernels:
-                group = groups[node]
-                if id(group) not in finished and self._is_worth_it(group):
-                    # A merged kernel is emitted at its last root, when all inputs are there.
-                    if node is group.roots[-1]:
-                        self._emit(group, new, len(finished))
-                        finished.add(id(group))
-                elif id(group) not in finished:
-                    new[node] = self._outside(node, new)
-            elif not self._is_inside(node):
-                new[node] = self._outside(node, new)
+        new: dict[Node, Node] = {}
+        serial = 0
+        stack = list(self.function.results)
+        while stack:
+            node = stack[-1]
+            if node in new:
+                stack.pop()
+                continue
+            group = groups.get(node)
+            if group is not None and not self._is_worth_it(group):
+                group = None
+            needed = node.args if group is None else self._group_inputs(group)
+            missing = [each for each in needed if each not in new]
+            if missing:
+                stack.extend(missing)
+            elif group is not None:
+                self._emit(group, new, serial)
+                serial += 1
+            else:
+                args = tuple([new[arg] for arg in node.args])
+                with made_by("fuse", node):
+                    new[node] = node if args == node.args else make(node.op, args, node.attrs)
         return self.function.with_results(new[root] for root in self.function.results)
 
-    def _outside(self, node: Node, new: dict[Node, Node]) -> Node:
-        """A node that is computed by itself; what only it needs comes along."""
-        args = []
-        for arg in node.args:
-            if arg not in new:
-                new[arg] = self._outside(arg, new)
-            args.append(new[arg])
-        with made_by("fuse", node):
-            return node if tuple(args) == node.args else make(node.op, tuple(args), node.attrs)
+    def _group_inputs(self, group: _Kernel) -> list[Node]:
+        own = set(group.roots)
+        return [node for root in group.roots for node in self._inputs(root) if node not in own]
 
     @staticmethod
     def _is_worth_it(group: _Kernel) -> bool:

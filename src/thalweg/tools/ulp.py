@@ -78,19 +78,14 @@ def compiled(
 
 def distance(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """The error of each element in ULP, as float64."""
-    integer = f"i{found.itemsize}"
-    highest = np.iinfo(integer).max
-    places = []
-    for each in (found, wanted):
-        bits = each.view(integer)
-        places.append(np.where(bits < 0, -(bits & highest), bits).astype(np.float64))
-    error = np.abs(places[0] - places[1])
-    if found.itemsize == 8:
-        # float64 cannot tell neighbours of such size; take the difference of the integers first.
-        bits = [np.where(e.view(integer) < 0, -(e.view(integer) & highest), e.view(integer))
-                for e in (found, wanted)]  # fmt: skip
-        same = (bits[0] < 0) == (bits[1] < 0)
-        error = np.where(same, np.abs(bits[0] - bits[1]).astype(np.float64), error)
+    highest = np.iinfo(f"i{found.itemsize}").max
+    x, y = (
+        np.where(bits < 0, -(bits & highest), bits)
+        for bits in (each.view(f"i{each.itemsize}").astype(np.int64) for each in (found, wanted))
+    )
+    # Across zero the distance may be larger than int64 holds.
+    across = np.abs(x.astype(np.float64)) + np.abs(y.astype(np.float64))
+    error = np.where((x < 0) == (y < 0), np.abs(x - y).astype(np.float64), across)
     nan, wanted_nan = np.isnan(found), np.isnan(wanted)
     error = np.where(nan & wanted_nan, 0.0, error)
     is_wrong = (nan != wanted_nan) | (
@@ -114,7 +109,9 @@ def bit_patterns(step: int) -> Iterator[np.ndarray]:
     """Every step-th float32, in chunks."""
     for start in range(0, 2**32, CHUNK * step):
         stop = min(start + CHUNK * step, 2**32)
-        yield np.arange(start, stop, step, dtype=np.uint64).astype(np.uint32).view(np.float32)
+        count = -(-(stop - start) // step)
+        offsets = np.arange(count, dtype=np.uint32) * np.uint32(step)
+        yield (offsets + np.uint32(start)).view(np.float32)
 
 
 def worst_single(name: str, step: int = 1) -> Worst:

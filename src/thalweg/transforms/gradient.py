@@ -9,7 +9,7 @@ the reverse applied twice: the cotangents are linear in dys, and the transpose o
 its own pullback.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from thalweg.base.errors import GradientError, VerifyError, explain
@@ -27,13 +27,21 @@ from thalweg.ops.movement import reshape
 
 
 def pullback(
-    ys: Sequence[Node], dys: Sequence[Node | None], xs: Sequence[Node]
+    ys: Sequence[Node],
+    dys: Sequence[Node | None],
+    xs: Sequence[Node],
+    stop: Container[Node] | None = None,
 ) -> list[Node | None]:
     """The cotangents of xs for cotangents dys of ys; None where no y depends on an x.
 
-    Raises GradientError where the path goes through an op that has no derivative.
+    Nodes in `stop` count as leaves, whatever they were made of; without it, the marks that were
+    made before any of xs do. Raises GradientError where the path goes through an op that has no
+    derivative.
     """
-    return _pull(postorder(ys, _Older(xs)), ys, dys, xs)
+    if stop is None:
+        stop = Before(min(map(_serial, xs), default=-1))
+    order = [node for node in postorder(ys, stop) if node not in stop]
+    return _pull(order, ys, dys, xs)
 
 
 def _pull(
@@ -96,19 +104,26 @@ def _is_cut(node: Node) -> bool:
     return node.op is stop_gradient or is_flat or not _is_inexact(node)
 
 
-class _Older:
-    """Marks that were made before any of xs, and so cannot depend on them.
+class Before:
+    """Marks that were made before a moment, and some nodes more: where a walk back ends.
 
-    They end the walk: without them a training loop would walk through all of its past steps.
+    Without them a training loop would walk through all of its past steps.
     """
 
-    def __init__(self, xs: Sequence[Node]):
-        tags = [x.attrs[0] if x.op in (alias, parameter) else None for x in xs]
-        serials = [tag.serial if isinstance(tag, Tag) else -1 for tag in tags]
-        self.limit = min(serials, default=-1)
+    def __init__(self, serial: int, nodes: Container[Node] = ()):
+        self.serial = serial
+        self.nodes = nodes
 
-    def __contains__(self, node: Node) -> bool:
-        return node.op is alias and node.attrs[0].serial < self.limit
+    def __contains__(self, node: object) -> bool:
+        if not isinstance(node, Node):
+            return False
+        return node in self.nodes or (node.op is alias and node.attrs[0].serial < self.serial)
+
+
+def _serial(node: Node) -> int:
+    """When a mark or a leaf was made; -1 for other nodes, which may be as old as they like."""
+    tag = node.attrs[0] if node.op in (alias, parameter) else None
+    return tag.serial if isinstance(tag, Tag) else -1
 
 
 def _fitted(node: Node, arg: Node, darg: Node) -> Node:
@@ -228,14 +243,19 @@ def _more_parameters(
     return tuple(found)
 
 
-def pushforward(ys: Sequence[Node], xs: Sequence[Node], dxs: Sequence[Node]) -> list[Node]:
-    """The tangents of the inexact ys for tangents dxs of the inexact xs."""
+def pushforward(
+    ys: Sequence[Node],
+    xs: Sequence[Node],
+    dxs: Sequence[Node],
+    stop: Container[Node] | None = None,
+) -> list[Node]:
+    """The tangents of the inexact ys for tangents dxs of the inexact xs; `stop` as in pullback."""
     outputs = [y for y in ys if y.dtype.is_inexact]
     inputs = [x for x in xs if x.dtype.is_inexact]
     # Cotangents enter linearly, so any value serves as the point at which they are transposed;
     # a marked copy of ones keeps them apart from every constant of the program.
     dys = [mark(full_like(y, 1)) for y in outputs]
-    found = pullback(outputs, dys, inputs)
+    found = pullback(outputs, dys, inputs, stop)
     pairs = [(dx, t) for dx, t in zip(found, dxs, strict=True) if dx is not None]
     tangents = pullback([dx for dx, _ in pairs], [t for _, t in pairs], dys)
     return [

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from thalweg.ir.types import DType, bfloat16, bool_, float16, float32, float64, int32, int64
+from thalweg.ir.types import DType, bfloat16, bool_, float16, float32, int32, int64
 
 NAMES = {
     "bool": "i1",
@@ -53,6 +53,11 @@ class Value:
 def type_name(dtype: DType, lanes: int = 1) -> str:
     """The LLVM type of a register value."""
     return NAMES[dtype.name] if lanes == 1 else f"<{lanes} x {NAMES[dtype.name]}>"
+
+
+def memory_name(dtype: DType) -> str:
+    """The LLVM name of an element in memory: a byte for a boolean, plain bits for bfloat16."""
+    return {"bool": "i8", "bfloat16": "i16"}.get(dtype.name) or NAMES[dtype.name]
 
 
 def number(value: float | int | bool, dtype: DType, lanes: int = 1) -> Value:
@@ -137,8 +142,10 @@ class Block:
         """A constant of the type of x."""
         return number(value, x.dtype, x.lanes)
 
-    def intrinsic(self, name: str, *args: Value, result: DType | None = None, tail: str = "") -> Value:
-        """A call of `llvm.<name>` overloaded on the types of its result, if given, and first operand."""
+    def intrinsic(
+        self, name: str, *args: Value, result: DType | None = None, tail: str = ""
+    ) -> Value:
+        """A call of `llvm.<name>`, overloaded on the first operand, or on `result` and it."""
         first = args[0]
         dtype = result or first.dtype
         suffix = _suffix(first)
@@ -147,9 +154,7 @@ class Block:
         types = ", ".join(arg.type for arg in args)
         function = f"@llvm.{name}.{suffix}"
         extra = f", {tail.split()[0]}" if tail else ""
-        self.declarations.add(
-            f"declare {type_name(dtype, first.lanes)} {function}({types}{extra})"
-        )
+        self.declarations.add(f"declare {type_name(dtype, first.lanes)} {function}({types}{extra})")
         operands = ", ".join(arg.typed for arg in args) + (f", {tail}" if tail else "")
         return self.assign(
             f"call {type_name(dtype, first.lanes)} {function}({operands})", dtype, first.lanes
@@ -164,7 +169,7 @@ class Block:
         self.declarations.add(f"declare {element} {function}({x.type})")
         return self.assign(f"call {element} {function}({x.typed})", x.dtype)
 
-    # Comparison and choice --------------------------------------------------------------------------
+    # Comparison and choice ------------------------------------------------------------------------
 
     def compare(self, relation: str, x: Value, y: Value) -> Value:
         """A boolean: relation is eq, ne, lt, le, gt or ge; NaN compares unequal to everything."""
@@ -200,9 +205,7 @@ class Block:
             f"insertelement {type_name(x.dtype, lanes)} poison, {x.typed}, i64 0", x.dtype, lanes
         )
         mask = f"<{lanes} x i32> zeroinitializer"
-        return self.assign(
-            f"shufflevector {one.typed}, {one.type} poison, {mask}", x.dtype, lanes
-        )
+        return self.assign(f"shufflevector {one.typed}, {one.type} poison, {mask}", x.dtype, lanes)
 
     def steps(self, lanes: int, dtype: DType = int64) -> Value:
         """0, 1, 2, ... in the lanes."""
@@ -216,14 +219,14 @@ class Block:
 
     def element(self, pointer: str, dtype: DType, position: Value) -> str:
         """The address of an element, counted in elements."""
-        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        memory = memory_name(dtype)
         name = self.name()
         self.emit(f"{name} = getelementptr inbounds {memory}, ptr {pointer}, {position.typed}")
         return name
 
     def load(self, address: str, dtype: DType, lanes: int = 1, mask: Value | None = None) -> Value:
         """`lanes` consecutive elements, as they are computed with; masked-out lanes are zero."""
-        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        memory = memory_name(dtype)
         kind = memory if lanes == 1 else f"<{lanes} x {memory}>"
         align = dtype.itemsize
         name = self.name()
@@ -242,17 +245,21 @@ class Block:
         if dtype is bool_:
             zero = "0" if lanes == 1 else "zeroinitializer"
             return self.assign(f"icmp ne {kind} {name}, {zero}", bool_, lanes)
-        if dtype in (float16, bfloat16):
+        if dtype is float16:
             return self.assign(
                 f"fpext {kind} {name} to {type_name(float32, lanes)}", float32, lanes
             )
+        if dtype is bfloat16:
+            wide = self.assign(f"zext {kind} {name} to {type_name(int32, lanes)}", int32, lanes)
+            bits = self.binary("shl", wide, number(16, int32, lanes))
+            return self.bitcast(bits, float32)
         return Value(name, dtype, lanes)
 
     def gather(
         self, pointer: str, dtype: DType, positions: Value, mask: Value | None = None
     ) -> Value:
         """Elements at positions of their own, counted in elements; masked-out lanes are zero."""
-        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        memory = memory_name(dtype)
         lanes = positions.lanes
         kind = f"<{lanes} x {memory}>"
         addresses = self.name()
@@ -261,9 +268,7 @@ class Block:
         )
         chosen = mask.typed if mask is not None else f"<{lanes} x i1> splat (i1 true)"
         function = f"@llvm.masked.gather.{_vector_suffix(memory, lanes)}.v{lanes}p0"
-        self.declarations.add(
-            f"declare {kind} {function}(<{lanes} x ptr>, <{lanes} x i1>, {kind})"
-        )
+        self.declarations.add(f"declare {kind} {function}(<{lanes} x ptr>, <{lanes} x i1>, {kind})")
         name = self.name()
         self.emit(
             f"{name} = call {kind} {function}(<{lanes} x ptr> align {dtype.itemsize} {addresses}, "
@@ -274,15 +279,17 @@ class Block:
     def store(self, value: Value, address: str, dtype: DType, mask: Value | None = None) -> None:
         """Write consecutive elements of a memory type; only the lanes of the mask, if given."""
         lanes = value.lanes
-        memory = "i8" if dtype is bool_ else NAMES[dtype.name]
+        memory = memory_name(dtype)
         kind = memory if lanes == 1 else f"<{lanes} x {memory}>"
         name = value.name
         if dtype is bool_:
             name = self.name()
             self.emit(f"{name} = zext {value.typed} to {kind}")
-        elif dtype in (float16, bfloat16) and value.dtype is float32:
+        elif dtype is float16:
             name = self.name()
             self.emit(f"{name} = fptrunc {value.typed} to {kind}")
+        elif dtype is bfloat16:
+            name = self._upper_half(value, kind)
         align = dtype.itemsize
         if mask is None:
             self.emit(f"store {kind} {name}, ptr {address}, align {align}")
@@ -290,6 +297,26 @@ class Block:
         function = f"@llvm.masked.store.{_vector_suffix(memory, lanes)}.p0"
         self.declarations.add(f"declare void {function}({kind}, ptr, <{lanes} x i1>)")
         self.emit(f"call void {function}({kind} {name}, ptr align {align} {address}, {mask.typed})")
+
+    def _upper_half(self, value: Value, kind: str) -> str:
+        """The bits of a float32 rounded to bfloat16, ties to even; NaN stays NaN.
+
+        Written out, because the CPU's own instruction takes denormals for zero.
+        """
+        lanes = value.lanes
+
+        def whole(bits: int) -> Value:
+            return number(bits, int32, lanes)
+
+        bits = self.bitcast(value, int32)
+        odd = self.binary("and", self.binary("lshr", bits, whole(16)), whole(1))
+        near = self.add(bits, self.add(odd, whole(0x7FFF)))
+        quiet = self.binary("or", bits, whole(0x400000))
+        chosen = self.select(self.compare("ne", value, value), quiet, near)
+        upper = self.binary("lshr", chosen, whole(16))
+        name = self.name()
+        self.emit(f"{name} = trunc {upper.typed} to {kind}")
+        return name
 
     # Control --------------------------------------------------------------------------------------
 
@@ -304,9 +331,7 @@ class Block:
         self.lines.append(f"{head}:")
         index = Value(self.name(), int64)
         following = self.name()
-        self.emit(
-            f"{index.name} = phi i64 [ {start.name}, %{before} ], [ {following}, %{latch} ]"
-        )
+        self.emit(f"{index.name} = phi i64 [ {start.name}, %{before} ], [ {following}, %{latch} ]")
         more = self.compare("lt", index, limit)
         self.emit(f"br i1 {more.name}, label %{body}, label %{done}")
         self.lines.append(f"{body}:")
@@ -355,5 +380,3 @@ def function_text(name: str, parameters: Sequence[str], block: Block) -> str:
     """A whole function, after the declarations it needs."""
     head = f"define void @{name}({', '.join(parameters)}) {{\nentry:"
     return "\n".join([*sorted(block.declarations), head, *block.lines, "  ret void", "}"]) + "\n"
-
-

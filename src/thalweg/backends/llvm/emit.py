@@ -268,9 +268,7 @@ class _Emitter:
             self._stores(self.lanes, mask, [block.get(places[cell], identity)])
         self.axes[nest.rows[0]], self.axes[nest.vector] = first, left
 
-    def _in_tile(
-        self, expression: Expression, cell: tuple[int, int], mask: Value | None
-    ) -> Value:
+    def _in_tile(self, expression: Expression, cell: tuple[int, int], mask: Value | None) -> Value:
         """An operand of a product; what several cells share is loaded once."""
         key = (
             id(expression),
@@ -474,9 +472,7 @@ class _Emitter:
                     continue
                 args = [known[id(arg)] for arg in expression.args]
                 dtype = register_dtype(expression.dtype)
-                found = lower_scalar(
-                    self.block, expression.op, args, dict(expression.attrs), dtype
-                )
+                found = lower_scalar(self.block, expression.op, args, dict(expression.attrs), dtype)
             else:
                 found = self._leaf(expression, lanes, mask, registers)
             known[id(expression)] = found
@@ -505,9 +501,7 @@ class _Emitter:
             address = block.element(pointer, leaf.dtype, position)
             return block.load(address, leaf.dtype, lanes, mask)
         step = block.splat(self.size(stride), lanes)
-        offsets = block.add(
-            block.splat(position, lanes), block.multiply(block.steps(lanes), step)
-        )
+        offsets = block.add(block.splat(position, lanes), block.multiply(block.steps(lanes), step))
         return block.gather(pointer, leaf.dtype, offsets, mask)
 
     def _index_value(self, leaf: Position, lanes: int) -> Value:
@@ -524,4 +518,3 @@ class _Emitter:
         if dtype.bits < 64:
             return block.convert("trunc", value, dtype)
         return Value(value.name, dtype, value.lanes)
-

@@ -1,10 +1,15 @@
 """The native backend's own vector mathematics: functions of floats, written as LLVM IR.
 
 Every function takes the block and values of float32 or float64 with any number of lanes and
-returns a value of the same type. No tables, no gathers, and no branches but two that are never
-taken on ordinary data: arguments of sine, cosine and tangent beyond `FAR`, and quotients of
-`remainder` beyond the mantissa. NaN, infinities, zeros of both signs and denormal numbers come out
-as NumPy has them. `thalweg.tools.ulp` measures the errors; docs/mathematics.md has them.
+returns a value of the same type. There are no tables and no gathers, and only two branches, which
+ordinary data never takes: angles beyond `FAR`, and quotients of `remainder` beyond the mantissa.
+Those of float64 and long division call the C library. NaN, infinities, zeros of both signs and
+denormal numbers come out as NumPy has them.
+
+On values that fill a register of AVX-512 a few of its own instructions stand in for several
+others, with the same results; only `_quotient` may then differ in the last bit.
+
+`thalweg.tools.ulp` measures the errors; docs/mathematics.md has them.
 
 The polynomials are minimax fits by Remez' exchange in 45 digits, computed for this file. For
 float32 the leading coefficients were rounded one by one, the rest fitted again after each. A pair
@@ -14,15 +19,15 @@ is fitted, where, and the error relative to the function that is made of it, for
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from thalweg.backends.llvm.block import Block, Value
 from thalweg.backends.llvm.jit import machine
-from thalweg.ir.types import bool_, float32, float64, int32, int64
+from thalweg.ir.types import float32, float64, int32, int64
 
 Number = float | int
-Pair = tuple[Any, Any]
+Pair = tuple[Any, ...]
 
 # fmt: off
 
@@ -115,19 +120,18 @@ ERF_TAIL = (
     (1.1286486, 0.6351506, 0.10623808, -0.023763148, 0.003642991, -0.00032293805, 1.1244906e-05),
     (),
 )
-# exp(x**2) erfc(x) (1 + 2 x), in t = (x - k) / (x + k): k = 2, 0 <= x <= 10.2 (float32);
-# k = 4, 0 <= x <= 27.5 (float64): 2**-25.0 and 2**-54.3.
+# exp(x**2) erfc(x) (1 + 2 x) from x = 0.499 on, in t = (x - k) / (x + k): k = 2 and x <= 10.2
+# (float32), k = 4 and x <= 27.5 (float64): 2**-25.6 and 2**-53.9.
 ERFC = (
-    (1.2769784, -0.09276389, -0.16603139, 0.1640531, -0.054204863, -0.008044017, 0.008637555,
-     0.0012712114, -0.0012530619, -0.0003620203, 2.7753798e-05),
-    (1.2329951186255526, -0.13962111684056253, 0.01537965210261965, 0.06809705425469541,
-     -0.10103906603629931, 0.09373283499825216, -0.0663303658123248, 0.037167515539064715,
-     -0.016197734056595112, 0.005031969963890072, -0.0007577732969417656,
-     -0.00019925661887365545, 0.0001506217161217141, -2.4399469445344724e-05,
-     -1.1222173271968607e-05, 5.7102650876793936e-06, 2.9417168344627335e-07,
-     -8.260672734772227e-07, 7.405223496647328e-08, 1.1040851165567243e-07,
-     -1.7400224702217672e-08, -1.4084458238857376e-08, 1.6452785928734706e-09,
-     1.1889447796707129e-09),
+    (1.2769784, -0.09276353, -0.16602968, 0.16404155, -0.054228056, -0.007944386, 0.008734992,
+     0.0009461234, -0.0013702909),
+    (1.2329951186255526, -0.1396211168405617, 0.01537965210261367, 0.06809705425459,
+     -0.10103906603591997, 0.09373283500220124, -0.06633036582161228, 0.03716751547104873,
+     -0.016197733941374484, 0.005031970609802605, -0.0007577741187839856,
+     -0.00019926032055235572, 0.00015062530428541017, -2.438610243483048e-05,
+     -1.1231993975567632e-05, 5.679546946270911e-06, 3.1086612478129377e-07,
+     -7.821984529735521e-07, 5.730153045031624e-08, 7.429411434562902e-08,
+     -8.679333967899723e-09),
 )
 # fmt: on
 
@@ -174,9 +178,8 @@ class Lanes:
 
     def of(self, number: Number | Pair) -> "Lanes":
         """A constant in the type of this value; of a pair, the one for its width."""
-        if isinstance(number, tuple):
-            number = number[self.is_double]
-        return Lanes(self.block, self.block.like(self.value, number))
+        one = number[self.is_double] if isinstance(number, tuple) else number
+        return Lanes(self.block, self.block.like(self.value, one))
 
     def _operand(self, other: "Lanes | Number | Pair") -> "Lanes":
         return other if isinstance(other, Lanes) else self.of(other)
@@ -400,17 +403,13 @@ def _exp2(x: Lanes) -> Lanes:
     return _scale(polynomial(x - n, EXP2, 1), n)
 
 
-def _expm1_parts(x: Lanes, more: int) -> Lanes:
-    """(exp(x) - 1) * 2**more for |x| not too large; one more is needed near overflow."""
-    rounded, _, r = _exponential_parts(x)
-    growth = fma(r * r, polynomial(r, EXP), r)
-    power = _power_of_two(rounded, more)
-    return fma(power, growth, power - 2.0**more)
-
-
 def _expm1(x: Lanes) -> Lanes:
     inside = at_least(at_most(x, (89.0, 710.0)), (-20.0, -40.0))
-    return signed(_expm1_parts(inside, -1) * 2.0, x)
+    rounded, _, r = _exponential_parts(inside)
+    growth = fma(r * r, polynomial(r, EXP), r)
+    # Half of the result until the end, because 2**n may be just too large.
+    power = _power_of_two(rounded, -1)
+    return signed(fma(power, growth, power - 0.5) * 2.0, x)
 
 
 # The terms of exp(-2 v) / 2, exact multiples of those of exp(r).
@@ -611,7 +610,7 @@ def _log2_parts(x: Lanes) -> tuple[Lanes, Lanes]:
     return total, (e - total) + head + tail
 
 
-def _pow(x: Lanes, y: Lanes) -> Lanes:
+def _power(x: Lanes, y: Lanes) -> Lanes:
     size = abs(x)
     head, tail = _log2_parts(size)
     edge = where(size.equals(0.0), x.of(-math.inf), size)
@@ -868,14 +867,15 @@ ERFC_CENTRE = (2.0, 4.0)
 ERFC_END = (10.2, 27.5)
 
 
-def _erfc_positive(size: Lanes) -> Lanes:
-    """erfc(x) for x >= 0: a polynomial times exp(-x**2), the square in two parts."""
+def _erfc_tail(size: Lanes) -> Lanes:
+    """erfc(x) for x >= 1/2: a polynomial times exp(-x**2), the square in two parts."""
     x = at_most(size, ERFC_END)
-    t = (x - ERFC_CENTRE) / (x + ERFC_CENTRE)
+    t = _quotient(x - ERFC_CENTRE, x + ERFC_CENTRE)
     square = x * x
     _, n, r = _exponential_parts(-square)
     r = r - fma(x, x, -square)
-    return _scale(polynomial(r, EXP, 1, 1) * polynomial(t, ERFC) / fma(x, 2.0, 1.0), n)
+    product = polynomial(r, EXP, 1, 1) * polynomial(t, ERFC)
+    return _scale(_quotient(product, fma(x, 2.0, 1.0)), n)
 
 
 def _erf_near(x: Lanes) -> Lanes:
@@ -884,7 +884,7 @@ def _erf_near(x: Lanes) -> Lanes:
 
 
 def _erfc(x: Lanes) -> Lanes:
-    y = _erfc_positive(abs(x))
+    y = _erfc_tail(abs(x))
     y = where(x < 0.0, 2.0 - y, y)
     return where(abs(x) < 0.5, 1.0 - _erf_near(x), y)
 
@@ -893,7 +893,7 @@ def _erf(x: Lanes) -> Lanes:
     size = abs(x)
     near = _erf_near(size)
     if x.is_double:
-        far = 1.0 - _erfc_positive(size)
+        far = 1.0 - _erfc_tail(size)
     else:
         end = at_most(size, 4.0)
         u = -(end * polynomial(end, ERF_TAIL))
@@ -966,7 +966,7 @@ atanh = _vector_function(_atanh)
 sigmoid = _vector_function(_sigmoid)
 erf = _vector_function(_erf)
 erfc = _vector_function(_erfc)
-power = _vector_function(_pow)
+power = _vector_function(_power)
 cbrt = _vector_function(_cbrt)
 rsqrt = _vector_function(_rsqrt)
 hypot = _vector_function(_hypot)

@@ -26,8 +26,9 @@ def is_native(node: Node) -> bool:
     if name in CONTRACTIONS:
         return is_native_contraction(node)
     if name in MOVES or name in REDUCTIONS:
-        return True
-    return name in scalars and not absent(name, [*(arg.dtype for arg in node.args), node.dtype])
+        return "window" not in node.op.attributes or is_native_window(node)
+    dtypes = [*(arg.dtype for arg in node.args), node.dtype]
+    return name in scalars and absent(name, dtypes) is None
 
 
 def is_native_contraction(node: Node) -> bool:
@@ -43,3 +44,10 @@ def is_native_contraction(node: Node) -> bool:
     is_plain = all(low == high == 0 for low, high in attrs["padding"])
     is_plain = is_plain and all(step == 1 for step in attrs["input_dilation"])
     return is_plain and attrs["feature_groups"] == attrs["batch_groups"] == 1
+
+
+def is_native_window(node: Node) -> bool:
+    """True for windows without padding or dilated input."""
+    attrs = node.attributes
+    is_plain = all(low == high == 0 for low, high in attrs["padding"])
+    return is_plain and all(step == 1 for step in attrs["input_dilation"])

@@ -134,7 +134,7 @@ def _divide(block: Block, x: Value, y: Value) -> Value:
 
 
 def _integer_quotient(block: Block, x: Value, y: Value) -> tuple[Value, Value]:
-    """Quotient and remainder rounded down; what a zero divisor gives is meaningless, not a fault."""
+    """Quotient and remainder, rounded down; a zero divisor gives something, not a fault."""
     zero, one = block.like(x, 0), block.like(x, 1)
     is_fault = block.compare("eq", y, zero)
     if x.dtype.kind == "uint":
@@ -254,9 +254,7 @@ def _nextafter(block: Block, x: Value, y: Value) -> Value:
     )  # true where the magnitude grows
     moved = block.select(is_away, block.add(bits, one), block.subtract(bits, one))
     smallest = block.intrinsic("copysign", block.bitcast(one, x.dtype), y)
-    next_one = block.select(
-        block.compare("eq", x, zero), smallest, block.bitcast(moved, x.dtype)
-    )
+    next_one = block.select(block.compare("eq", x, zero), smallest, block.bitcast(moved, x.dtype))
     next_one = block.select(block.compare("eq", x, y), y, next_one)
     total = block.add(x, y)  # NaN where either is
     return block.select(_is_nan(block, x, y), total, next_one)
@@ -378,7 +376,7 @@ def _round_to_bfloat16(block: Block, x: Value) -> Value:
 
 
 def _to_odd(block: Block, x: Value) -> Value:
-    """A float64 as float32, its last bit set where it is inexact, so that it can be rounded again."""
+    """A float64 as float32, odd where it is inexact, so that it can be rounded once more."""
     near = block.convert("fptrunc", x, float32)
     back = block.convert("fpext", near, float64)
     bits = block.bitcast(near, int32)
