@@ -52,7 +52,8 @@ def train(console, epochs, limit, batch, rate):
     for epoch in range(epochs):
         losses = []
         start = time.perf_counter()
-        with Progress(*columns, console=console, transient=True) as progress:
+        quiet = not console.is_terminal
+        with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
             label = f"{epoch + 1}/{epochs}"
             task = progress.add_task("", total=steps, epoch=label, loss=float("nan"))
             for x, y in fashion.batches(x_train, y_train, batch, seed=epoch):
@@ -130,8 +131,10 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=0.03)
     parser.add_argument("--limit", type=int, default=None, help="use so many images only")
+    parser.add_argument("--backend", choices=("native", "reference"), default="native")
     parser.add_argument("--out", type=Path, default=Path("outputs"))
     options = parser.parse_args()
+    tw.set_options(backend=options.backend)
     console = Console()
     try:
         params, history = train(

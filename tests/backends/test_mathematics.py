@@ -10,7 +10,15 @@ import pytest
 from thalweg.backends.llvm import mathematics
 from thalweg.ir.op import find
 from thalweg.ir.types import float32, float64
-from thalweg.tools.ulp import UNARY, compiled, distance, worst_of
+from thalweg.tools.ulp import (
+    UNARY,
+    compiled,
+    distance,
+    double_samples,
+    row,
+    worst_of,
+    worst_single,
+)
 
 BOUNDS = {
     "exp": (1, 1), "exp2": (1, 1), "expm1": (1, 2), "log": (1, 1), "log2": (2, 2),
@@ -150,3 +158,15 @@ def test_distance_counts_steps_and_sees_what_is_wrong():
     two = np.float32([np.nextafter(np.float32(1), np.float32(2)), -0.0, np.nan, np.nan, 1e-45,
                       1e-45, 3.4028235e38])  # fmt: skip
     np.testing.assert_array_equal(distance(one, two), [1, np.inf, 0, np.inf, 1, 2, 1])
+
+
+def test_the_tool_finds_the_worst_input():
+    worst = worst_single("exp", 65_537)
+    assert worst.error == 1
+    assert worst.found != worst.wanted == np.float32(np.exp(np.float64(worst.x)))
+    assert row("rsqrt", 2**20 + 1).startswith("| rsqrt | ")
+
+
+def test_the_samples_of_float64_reach_every_function():
+    x = double_samples(1000)
+    assert x.min() == -np.inf and np.isnan(x).any() and np.abs(x[np.isfinite(x)]).max() < 1e9

@@ -778,8 +778,8 @@ class GradientTape(Recorder):
     `gradient(target, sources)` may be asked once, any number of times with `persistent=True`.
     Sources are variables, watched automatically when they are trainable and read inside the block
     (unless `watch_accessed_variables=False`), or any tensor that was used in it. What was computed
-    before the block counts as given. A target that is not one number is summed, or weighted with `output_gradients`. Tapes nest for
-    higher derivatives.
+    before the block counts as given. A target that is not one number is summed, or weighted with
+    `output_gradients`. Tapes nest for higher derivatives.
 
     >>> import thalweg as tw
     >>> x = tw.Variable(3.0)

@@ -117,7 +117,8 @@ def cell_of(node: Node) -> Cell:
     recorder = active_recorder()
     if recorder is None:
         return found
-    if found.node is node and found.recorder is not None and found.recorder() is recorder:
+    is_own = found.recorder is not None and found.recorder() is recorder
+    if is_own and found.node is node and found.serial > recorder.serial:
         return found
     # The value may be known, but this tensor needs its graph for the recorder.
     cell = Cell(node, found.buffer)

@@ -12,7 +12,7 @@ import numpy as np
 from thalweg.base.errors import DTypeError, ShapeError, TraceError, explain
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import active_recorder
-from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, tensor_in, wrap
+from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, own_node, tensor_in, wrap
 from thalweg.ir.node import Node, count
 from thalweg.ir.types import DEFAULT_COMPLEX, DEFAULT_FLOAT, DType, Shape, TensorType, as_dtype
 from thalweg.ops.elementwise import cast
@@ -183,7 +183,7 @@ class Variable:
 
 def _own(tensor: Tensor, name: str) -> Tensor:
     """A tensor of the variable's own, so that nothing else has the same node."""
-    if tensor._cell.buffer is not None:
+    if tensor._cell.buffer is not None and active_recorder() is None:
         return from_buffer(tensor._cell.buffer, name)
     return wrap(mark(tensor._cell.node, name))
 
