@@ -984,6 +984,11 @@ class GradientTape(Recorder):
                 )
             )
 
+    def finish(self) -> None:
+        super().finish()
+        self._given.clear()
+        self._edges.clear()
+
     def _used(self) -> None:
         if not self.persistent:
             self.finish()

@@ -115,7 +115,7 @@ class _Lowering:
         return [(arg, index) for arg in node.args]
 
     def _inner_index(self, node: Node, index: tuple[Affine, ...]) -> tuple[Affine, ...]:
-        """The index of a reduction's operand: its own axes where it reduces, else the outer ones."""
+        """The index of a reduction's operand: inner axes where it reduces, else the outer ones."""
         self._at_result(node, index)
         if "window" in node.attributes:
             return self._window_index(node)

@@ -205,8 +205,8 @@ _CAPTURED = Absent(
 )
 
 
-def _batch_custom(size, mapped, *args, function, gradient, captured, batched, depends):
-    args = front(size, mapped, args)
+def _batch_custom(size, mapped, *given, function, gradient, captured, batched, depends):
+    args = front(size, mapped, given)
     everything = (True,) * len(gradient.parameters)
     return custom_call(
         *args,

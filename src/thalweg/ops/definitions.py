@@ -49,7 +49,9 @@ def _elementwise(function: Callable[..., Array]) -> Callable[..., Array]:
                 result = function(*flat)
             else:
                 starts = range(0, flat[0].size, _BLOCK)
-                result = np.concatenate([function(*(a[i : i + _BLOCK] for a in flat)) for i in starts])
+                result = np.concatenate(
+                    [function(*(a[i : i + _BLOCK] for a in flat)) for i in starts]
+                )
         return result.reshape(arrays[0].shape)
 
     return wrapped

@@ -42,7 +42,7 @@ from thalweg.ops import definitions
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.samples import a_type, pointwise, special, values
 
-Derivative = Callable[..., Sequence[Node | None]]
+Derivative = Callable[..., Sequence[Node | Absent | None]]
 
 # The family ---------------------------------------------------------------------------------------
 
@@ -382,12 +382,19 @@ copysign: Op = pointwise_op(
     lambda dy, z, x, y: (multiply(dy, multiply(sign(x), copysign(full_like(y, 1), y))), None),
     tolerance=0,
 )  # fmt: skip
+
+
+def _infer_nextafter(x: TensorType, y: TensorType) -> TensorType:
+    check_elements("nextafter", FLOATS, x, y)
+    return x
+
+
 # The neighbour depends on the width, so 16-bit floats are not widened here.
 nextafter: Op = declare(
     Op(
         name="nextafter",
         doc="The next float after x in the direction of y.",
-        infer=lambda x, y: (check_elements("nextafter", FLOATS, x, y), x)[1],
+        infer=_infer_nextafter,
         evaluate=np.nextafter,
         arity=2,
         gradient=lambda dy, z, x, y: (dy, None),
@@ -548,9 +555,15 @@ def _gaussian(x: Node, scale: float) -> Node:
 
 erf: Op = pointwise_op("erf", "The error function.", in_double(definitions.erf), FLOATS, 1,
                    holomorphic(lambda y, x: _gaussian(x, TWO_OVER_ROOT_PI)), flops=20)  # fmt: skip
-erfc: Op = pointwise_op("erfc", "1 - erf(x), exact in the tail.", in_double(definitions.erfc), FLOATS, 1,
-                    holomorphic(lambda y, x: _gaussian(x, -TWO_OVER_ROOT_PI)),
-                    flops=20)  # fmt: skip
+erfc: Op = pointwise_op(
+    "erfc",
+    "1 - erf(x), exact in the tail.",
+    in_double(definitions.erfc),
+    FLOATS,
+    1,
+    holomorphic(lambda y, x: _gaussian(x, -TWO_OVER_ROOT_PI)),
+    flops=20,
+)
 erfinv: Op = pointwise_op(
     "erfinv", "The inverse of erf, on [-1, 1].", in_double(definitions.erfinv), FLOATS, 1,
     holomorphic(
@@ -587,11 +600,20 @@ zeta: Op = pointwise_op(
     domains=((1.5, 5), (0.5, 5)), flops=60, tolerance=64,
 )  # fmt: skip
 i0e: Op = pointwise_op(
-    "i0e", "exp(-|x|) times the modified Bessel function I0.", in_double(definitions.i0e), FLOATS, 1,
-    holomorphic(lambda y, x: subtract(i1e(x), multiply(sign(x), y))), flops=30,
-)  # fmt: skip
+    "i0e",
+    "exp(-|x|) times the modified Bessel function I0.",
+    in_double(definitions.i0e),
+    FLOATS,
+    1,
+    holomorphic(lambda y, x: subtract(i1e(x), multiply(sign(x), y))),
+    flops=30,
+)
 i1e: Op = pointwise_op(
-    "i1e", "exp(-|x|) times the modified Bessel function I1.", in_double(definitions.i1e), FLOATS, 1,
+    "i1e",
+    "exp(-|x|) times the modified Bessel function I1.",
+    in_double(definitions.i1e),
+    FLOATS,
+    1,
     # I1' = I0 - I1/x; the ratio is 1/2 at 0.
     holomorphic(
         lambda y, x: subtract(
@@ -604,7 +626,7 @@ i1e: Op = pointwise_op(
         )
     ),
     flops=30,
-)  # fmt: skip
+)
 
 
 def _gamma_density(a: Node, x: Node) -> Node:
@@ -770,14 +792,31 @@ BITS = (bool_, *INTEGERS)
 bitwise_not: Op = _bits(
     "bitwise_not", "Every bit of x turned.", np.bitwise_not, 1, BITS, "involution"
 )
-bitwise_and: Op = _bits("bitwise_and", "The bits set in both.", np.bitwise_and, 2, BITS, "commutative",
-                    "associative", "idempotent")  # fmt: skip
-bitwise_or: Op = _bits("bitwise_or", "The bits set in either.", np.bitwise_or, 2, BITS, "commutative",
-                   "associative", "idempotent")  # fmt: skip
+bitwise_and: Op = _bits(
+    "bitwise_and",
+    "The bits set in both.",
+    np.bitwise_and,
+    2,
+    BITS,
+    "commutative",
+    "associative",
+    "idempotent",
+)
+bitwise_or: Op = _bits(
+    "bitwise_or",
+    "The bits set in either.",
+    np.bitwise_or,
+    2,
+    BITS,
+    "commutative",
+    "associative",
+    "idempotent",
+)
 bitwise_xor: Op = _bits("bitwise_xor", "The bits set in one only.", np.bitwise_xor, 2, BITS,
                     "commutative", "associative")  # fmt: skip
-left_shift: Op = _bits("left_shift", "The bits of x moved up by y places.", _shift(np.left_shift), 2,
-                   INTEGERS)  # fmt: skip
+left_shift: Op = _bits(
+    "left_shift", "The bits of x moved up by y places.", _shift(np.left_shift), 2, INTEGERS
+)
 right_shift: Op = _bits("right_shift", "The bits of x moved down by y places, keeping the sign.",
                     _shift(np.right_shift), 2, INTEGERS)  # fmt: skip
 population_count: Op = _bits(

@@ -92,9 +92,8 @@ def _reducer(node: Node, x: Node) -> Node | None:
     is_plain = all(low == high == 0 for low, high in padding)
     if is_plain or not _has_elements(x) or any(each != 1 for each in attrs["input_dilation"]):
         return None
-    if node.op is window_sum:
-        outside = 0
-    else:
+    outside: float = 0
+    if node.op is not window_sum:
         outside = lowest(x.dtype.numpy) if node.op is window_max else highest(x.dtype.numpy)
     padded = pad(
         x,

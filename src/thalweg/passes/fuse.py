@@ -4,10 +4,10 @@
 
 Not a rule table: a partition. A node is a root, whose value is stored, when it is a result, when an
 operation outside any kernel needs it, when several kernels need it and it is dear to compute again,
-when it is a reduction whose result is asked for at other places than its own, or when a reshape
-or a contraction reads it. All else is computed where it is used. So a reduction takes its producers with it, and
-stays inside the kernel of its user when that works on the reduction's own places (an epilogue).
-Roots of one shape that read each other at the same places are stored by one kernel.
+when it is a reduction whose result is asked for at other places than its own, or when a reshape or
+a contraction reads it. All else is computed where it is used. So a reduction takes its producers
+with it, and stays inside the kernel of its user when that works on the reduction's own places (an
+epilogue). Roots of one shape that read each other at the same places are stored by one kernel.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thalweg.ir.function import Function, close, fresh
-from thalweg.ir.leaves import constant, items, parameter
+from thalweg.ir.leaves import items
 from thalweg.ir.node import Node, made_by, make
 from thalweg.ir.types import Shape, Size
 from thalweg.ir.walk import postorder
@@ -38,15 +38,56 @@ CONTRACTIONS = frozenset({"dot", "conv"})
 """Sums of products that a nest computes; their operands are read from memory, moved or not."""
 
 MOVES = frozenset(
-    "broadcast transpose slice reverse reshape iota size barrier stop_gradient alias".split()
+    (
+        "broadcast",
+        "transpose",
+        "slice",
+        "reverse",
+        "reshape",
+        "iota",
+        "size",
+        "barrier",
+        "stop_gradient",
+        "alias",
+    )
 )
 """Ops that are nothing but another index, where their operand can be asked at it."""
 
 DEAR = 8
 """So many operations are stored rather than done in two kernels; see COSTLY."""
 COSTLY = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh "
-    "acosh atanh sigmoid erf erfc power cbrt hypot divide sqrt rsqrt remainder".split()
+    (
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "atan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "sigmoid",
+        "erf",
+        "erfc",
+        "power",
+        "cbrt",
+        "hypot",
+        "divide",
+        "sqrt",
+        "rsqrt",
+        "remainder",
+    )
 )
 """Ops that alone are dear."""
 

@@ -140,12 +140,13 @@ class _Emitter:
         block, nest = self.block, self.nest
         begin, end = Value("%begin", int64), Value("%end", int64)
         rest = [(axis, extent) for axis, extent in nest.outer if axis != nest.vector]
-        is_outer = nest.vector in dict(nest.outer)
-        if not rest and is_outer:
-            extent = self.size(dict(nest.outer)[nest.vector])
+        outer = dict(nest.outer)
+        if not rest and nest.vector in outer:
+            assert nest.vector is not None
             length = number(BLOCK, int64)
             start = block.multiply(begin, length)
-            limit = block.intrinsic("smin", block.multiply(end, length), extent)
+            whole = self.size(outer[nest.vector])
+            limit = block.intrinsic("smin", block.multiply(end, length), whole)
             self._vector_loop(nest.vector, start, limit, self._tile)
             return
         with block.loop(begin, end, number(1, int64)) as task:
@@ -161,9 +162,10 @@ class _Emitter:
                 remaining = block.binary("udiv", remaining, size)
             if nest.rows:
                 self._row_block()
-            elif is_outer:
-                extent = self.size(dict(nest.outer)[nest.vector])
-                self._vector_loop(nest.vector, number(0, int64), extent, self._tile)
+            elif nest.vector in outer:
+                assert nest.vector is not None
+                whole = self.size(outer[nest.vector])
+                self._vector_loop(nest.vector, number(0, int64), whole, self._tile)
             else:
                 self._row()
 

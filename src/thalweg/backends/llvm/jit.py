@@ -13,6 +13,7 @@ import stat
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def load(name: str, text: str) -> int:
         return address
 
 
-def callable_of(name: str, text: str, *types: type) -> ctypes._CFuncPtr:
+def callable_of(name: str, text: str, *types: type) -> Callable[..., None]:
     """A Python callable of native code; it returns nothing and releases the interpreter lock."""
     return ctypes.CFUNCTYPE(None, *types)(load(name, text))
 

@@ -54,11 +54,11 @@ LOG = (
     (0.6666666666667282, 0.3999999999610205, 0.28571429405972804, 0.22222137629823094,
      0.18186391747477973, 0.15249475108189445, 0.15373737588093286),
 )
-# (2 atanh(s) - 2 s - 2/3 s**3) / s**5 / log(2) on |s| <= 0.1717, in s**2: 2**-35.2 and 2**-64.3.
+# (2 atanh(s) - 2 s - 2/3 s**3) / s**5 / log(2) on |s| <= 0.2, in s**2: 2**-33.0 and 2**-66.9.
 POWER = (
-    (0.5770802, 0.4118498, 0.3378256),
-    (0.5770780163555851, 0.41219858311137214, 0.32059889790744744, 0.2623081992194074,
-     0.22195223672005573, 0.19240247948004782, 0.16843020854878327, 0.17298007899280346),
+    (0.5770837, 0.4115342, 0.34447372),
+    (0.5770780163555813, 0.4121985831133152, 0.32059889752190124, 0.2623082380904907,
+     0.22195004209322647, 0.19247287356399884, 0.16722972472274003, 0.18144532011953884),
 )
 # (sin(r) - r) / r**3 on |r| <= 1.6, in r**2: 2**-27.0 and 2**-55.4.
 SIN = (
@@ -468,10 +468,11 @@ FRACTION = (2**23 - 1, 2**52 - 1)
 SMALLEST = (2.0**-126, 2.0**-1022)
 
 
-def _mantissa(x: Lanes, origin: Pair = THREE_QUARTERS) -> tuple[Lanes, Lanes]:
-    """The exponent's bits in place, and the mantissa in [origin, 2 origin), of a normal x > 0."""
-    offset = x.bits() - origin
-    return offset & tuple(~part for part in FRACTION), ((offset & FRACTION) + origin).floats()
+def _mantissa(x: Lanes) -> tuple[Lanes, Lanes]:
+    """The exponent's bits in place, and the mantissa in [3/4, 3/2), of a normal x > 0."""
+    offset = x.bits() - THREE_QUARTERS
+    mantissa = ((offset & FRACTION) + THREE_QUARTERS).floats()
+    return offset & tuple(~part for part in FRACTION), mantissa
 
 
 def _log_near_one(f: Lanes) -> Lanes:
@@ -484,23 +485,30 @@ def _log_near_one(f: Lanes) -> Lanes:
     return s * fma(square, polynomial(square, LOG), half) - half
 
 
-def _log_parts(x: Lanes, origin: Pair = THREE_QUARTERS) -> tuple[Lanes, Lanes]:
-    """e and f with x = 2**e (1 + f), e a float, for x > 0."""
+def _log_parts(x: Lanes) -> tuple[Lanes, Lanes]:
+    """e and f with x = 2**e (1 + f), e a float, for x > 0.
+
+    With AVX-512 e is infinite for zero and infinity, and f is NaN for negative x.
+    """
+    if _fills_avx512(x):
+        mantissa = _avx512("mask.getmant", x, 0b1111)  # in [3/4, 3/2), NaN for negative x
+        return (
+            _avx512("mask.getexp", x) - _avx512("mask.getexp", mantissa),
+            mantissa - 1.0,
+        )
     tiny = x < SMALLEST
     x = where(tiny, x * (2.0**24, 2.0**54), x)
-    exponent, mantissa = _mantissa(x, origin)
+    exponent, mantissa = _mantissa(x)
     e = (exponent >> MANTISSA).to_floats()
     return where(tiny, e - (24.0, 54.0), e), mantissa - 1.0
 
 
 def _logarithm(x: Lanes, finish: Callable[[Lanes, Lanes], Lanes]) -> Lanes:
     """finish(e, f) for x = 2**e (1 + f), and the right edges: 0, negative, infinite and NaN."""
+    y = finish(*_log_parts(x))
     if _fills_avx512(x):
-        # The mantissa in [3/4, 3/2), NaN for negative x; zero and infinity have infinite exponents.
-        mantissa = _avx512("mask.getmant", x, 0b1111)
-        e = _avx512("mask.getexp", x) - _avx512("mask.getexp", mantissa)
-        return finish(e, mantissa - 1.0)
-    y = where(x < math.inf, finish(*_log_parts(x)), x)
+        return y
+    y = where(x < math.inf, y, x)
     edge = where(x.equals(0.0), x.of(-math.inf), math.nan)
     return where(x <= 0.0, edge, y)
 
@@ -577,8 +585,6 @@ def _atanh(x: Lanes) -> Lanes:
 
 # Powers -------------------------------------------------------------------------------------------
 
-ROOT_HALF = (0x3F3504F3, 0x3FE6A09E667F3BCD)
-
 
 def _log2_parts(x: Lanes) -> tuple[Lanes, Lanes]:
     """log2(x) as a head and a tail, to about one and a half times the type's precision, x > 0.
@@ -586,7 +592,7 @@ def _log2_parts(x: Lanes) -> tuple[Lanes, Lanes]:
     2 atanh(s) of s = (m - 1) / (m + 1): the quotient and the first two terms of the series are
     carried in two parts, the rest in one.
     """
-    e, f = _log_parts(x, ROOT_HALF)
+    e, f = _log_parts(x)
     total = f + 2.0
     inverse = _quotient(total.of(1.0), total)
     s = f * inverse
@@ -606,36 +612,34 @@ def _log2_parts(x: Lanes) -> tuple[Lanes, Lanes]:
     head = s * factor
     tail = fma(s, factor, -head) + fma(s, factor_tail, s_tail * factor)
     total = e + head
-    # The exponent is the larger of the two, or zero.
+    # The exponent is at least as large, or zero.
     return total, (e - total) + head + tail
 
 
 def _power(x: Lanes, y: Lanes) -> Lanes:
     size = abs(x)
     head, tail = _log2_parts(size)
-    edge = where(size.equals(0.0), x.of(-math.inf), size)
-    is_regular = (size > 0.0) & (size < math.inf)
-    head = where(is_regular, head, edge)
-    tail = where(is_regular, tail, 0.0)
+    if not _fills_avx512(x):
+        edge = where(size.equals(0.0), x.of(-math.inf), size)
+        head = where((size > 0.0) & (size < math.inf), head, edge)
     # An infinite exponent acts as a huge one, so that 1**inf is 1.
     bound = (2.0**120, 2.0**1000)
     exponent = at_least(at_most(y, bound), tuple(-each for each in bound))
     product = exponent * head
     rest = fma(exponent, head, -product) + exponent * tail
     limit = (200.0, 1200.0)
-    is_far = abs(product) > limit
+    # Also where the logarithm is infinite, and its tail NaN.
+    rest = where(abs(product) > limit, 0.0, rest)
     product = at_least(at_most(product, limit), tuple(-each for each in limit))
     n = product.intrinsic("rint")
-    r = (product - n) + where(is_far, 0.0, rest)
-    power = _scale(polynomial(r, EXP2, 1), n)
-    power = where(size.equals(1.0) | y.equals(0.0), 1.0, power)
+    power = _scale(polynomial((product - n) + rest, EXP2, 1), n)
+    power = where(y.equals(0.0), 1.0, power)
     # Negative bases: whole exponents only, odd ones give back the sign.
-    is_whole = y.intrinsic("trunc").equals(y)
+    is_part = y.intrinsic("trunc").differs(y)
     half = y * 0.5
-    is_odd = half.intrinsic("trunc").differs(half) & is_whole
+    is_odd = half.intrinsic("trunc").differs(half) & is_part.equals(False)
     power = where(is_odd, signed(power, x), power)
-    is_bad = (x < 0.0) & (x > -math.inf) & y.intrinsic("trunc").differs(y) & y.equals(y)
-    power = where(is_bad, math.nan, power)
+    power = where((x < 0.0) & (x > -math.inf) & is_part, math.nan, power)
     # 1 to the power NaN is 1; -1 to it is not.
     return where(y.equals(y) | x.equals(1.0), power, y)
 
