@@ -30,7 +30,11 @@ def torch():
         # Its optimizers import a compiler when they are first stepped, which takes seconds.
         weight = module.zeros((), requires_grad=True)
         train_torch(module.optim.Adam([weight]), [weight * 1])
-        return module
+    # One thread: two libraries that both spin on few cores wait for each other.
+    threads = module.get_num_threads()
+    module.set_num_threads(1)
+    yield module
+    module.set_num_threads(threads)
 
 
 def normal(seed, **shapes):

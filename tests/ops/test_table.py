@@ -243,7 +243,7 @@ def test_refusals_say_what_is_wanted(op, refusal):
 
 def test_every_refusal_has_its_golden_message(golden):
     lines = []
-    for case in REFUSALS:
+    for case in sorted(REFUSALS, key=lambda case: case.id):
         op, refusal = case.values
         with pytest.raises(ThalwegError) as caught:
             build(op.name, refusal.args, lambda *args, op=op, refusal=refusal: items(

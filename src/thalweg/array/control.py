@@ -307,7 +307,7 @@ def _branch(name: str, index: Node, functions: Sequence[Callable], operands: tup
                 explain(
                     name,
                     "branches that return the same types",
-                    " and ".join(map(ops.types_text, pair)),
+                    " and ".join([ops.types_text(types) for types in pair]),
                     "Make each branch return the same shapes and dtypes; cast or broadcast.",
                 )
             )
@@ -722,7 +722,10 @@ def _spec(value: Any) -> TensorType:
 
 
 def print_value(x: Any, label: str = "") -> Tensor:
-    """x; its value is printed when it is computed, also inside traced functions."""
+    """x; its value is printed when it is computed, also inside traced functions.
+
+    Nothing is computed, nor printed, where nothing uses what this returns: `x = print_value(x)`.
+    """
     node = node_of(to_tensor(x, "print_value"))
     where = location()
 

@@ -98,13 +98,14 @@ class _Lowering:
             return []
         name = node.op.name
         if name in REDUCTIONS:
+            self._at_result(node, index)
             if node in self.registers:
                 return []
             return [(node.args[0], self._inner_index(node, index))]
         if name in CONTRACTIONS:
+            self._at_result(node, index)
             if node in self.registers:
                 return []
-            self._at_result(node, index)
             at = self._dot_index(node) if name == "dot" else self._conv_index(node)
             return list(zip(node.args, at, strict=True))
         if name in MOVES:
@@ -116,7 +117,6 @@ class _Lowering:
 
     def _inner_index(self, node: Node, index: tuple[Affine, ...]) -> tuple[Affine, ...]:
         """The index of a reduction's operand: inner axes where it reduces, else the outer ones."""
-        self._at_result(node, index)
         if "window" in node.attributes:
             return self._window_index(node)
         axes = node.attributes["axes"]

@@ -7,7 +7,8 @@ operation outside any kernel needs it, when several kernels need it and it is de
 when it is a reduction whose result is asked for at other places than its own, or when a reshape or
 a contraction reads it. All else is computed where it is used. So a reduction takes its producers
 with it, and stays inside the kernel of its user when that works on the reduction's own places (an
-epilogue). Roots of one shape that read each other at the same places are stored by one kernel.
+epilogue). Roots of one shape that read each other at the same places are stored by one kernel, as long as
+everything else that they read is finished before.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,6 +53,9 @@ MOVES = frozenset(
     )
 )
 """Ops that are nothing but another index, where their operand can be asked at it."""
+
+VIEWS = MOVES - {"iota", "size", "broadcast"}
+"""Moves that NumPy does without touching what they move, or by a copy of it."""
 
 DEAR = 8
 """So many operations are stored rather than done in two kernels; see COSTLY."""
@@ -122,7 +126,7 @@ class _Kernel:
 
     roots: list[Node]
     signature: tuple | None = None
-    level: int = 0
+    length: int = 1
 
 
 class _Fusion:
@@ -138,12 +142,14 @@ class _Fusion:
     def _choose_roots(self) -> None:
         stored = set(self.function.results)
         weight: dict[Node, int] = {}
+        # Nodes of the expression that computes a value, and of what its users repeat of it.
+        whole: dict[Node, int] = {}
         length: dict[Node, int] = {}
         for node in self.order:
             own = DEAR if node.op.name in COSTLY else 1
             inner = [arg for arg in node.args if self._is_inside(arg)]
             weight[node] = own + sum(weight[arg] for arg in inner)
-            length[node] = 1 + sum(length[arg] for arg in inner)
+            whole[node] = length[node] = 1 + sum(length[arg] for arg in inner)
             if length[node] > LONGEST:
                 stored.add(node)
                 length[node] = weight[node] = 1
@@ -186,7 +192,7 @@ class _Fusion:
             if not is_root and len(uses) > 1 and weight[node] > DEAR:
                 is_root = True
             if is_root:
-                kernel = _Kernel([node], signature)
+                kernel = _Kernel([node], signature, whole[node])
                 self.kernels[node] = kernel
                 uses = {kernel: True}
             elif signature is not None:
@@ -275,55 +281,58 @@ class _Fusion:
         own = set(group.roots)
         return [node for root in group.roots for node in self._inputs(root) if node not in own]
 
-    @staticmethod
-    def _is_worth_it(group: _Kernel) -> bool:
-        """False for a lone move: a view of what it moves costs nothing."""
-        (*_, last) = group.roots
-        return len(group.roots) > 1 or last.op.name not in MOVES - {"iota", "broadcast"}
+    def _is_worth_it(self, group: _Kernel) -> bool:
+        """False for moves of what is stored and nothing else: a view of it costs nothing."""
+        if len(group.roots) > 1:
+            return True
+        (node,) = group.roots
+        while node.op.name in VIEWS:
+            (node,) = node.args
+            if node in self.kernels or not self._is_inside(node):
+                return False
+        return True
 
     def _grouped(self) -> dict[Node, _Kernel]:
-        """Kernels joined along aligned reads between roots of one shape."""
+        """Kernels joined along aligned reads between roots of one shape.
+
+        A group reads only what has a lower level than its own, so that no two groups wait for
+        each other. All that a root reads at the highest level must therefore become its group.
+        """
         level: dict[Node, int] = {}
         groups: dict[Node, _Kernel] = {}
         for node in self.order:
             if node not in self.kernels:
                 if not self._is_inside(node):
-                    level[node] = 1 + max(
-                        (level[each] for arg in node.args for each in self._stored(arg)), default=0
-                    )
+                    level[node] = 1 + max((level[arg] for arg in node.args), default=0)
                 continue
             kernel = self.kernels[node]
             inputs = self._inputs(node)
             depth = max((level[each] for each in inputs), default=0)
-            target = None
-            for each, is_aligned in inputs.items():
-                group = groups.get(each)
-                if (
-                    group is not None
-                    and is_aligned
-                    and level[each] == depth
-                    and each.shape == node.shape
-                    and self._is_worth_it(group)
-                    and (kernel.signature is None or group.signature in (None, kernel.signature))
-                    and all(level[root] == depth for root in group.roots)
-                ):
-                    target = group
-                    break
-            if target is None:
+            last = [each for each in inputs if level[each] == depth]
+            joined = {
+                id(groups[each]): groups[each]
+                for each in last
+                if inputs[each] and each in groups and each.shape == node.shape
+            }
+            members = [*joined.values(), kernel]
+            signatures = {each.signature for each in members} - {None}
+            if (
+                joined
+                and all(each in groups and id(groups[each]) in joined for each in last)
+                and all(inputs[each] for each in last)
+                and all(map(self._is_worth_it, joined.values()))
+                and len(signatures) <= 1
+                and sum(each.length for each in members) <= LONGEST
+            ):
+                roots = [root for each in members for root in each.roots]
+                length = sum(each.length for each in members)
+                group = _Kernel(roots, next(iter(signatures), None), length)
+                groups.update(dict.fromkeys(roots, group))
+                level[node] = depth
+            else:
                 groups[node] = kernel
                 level[node] = depth + 1
-            else:
-                target.roots.append(node)
-                target.signature = target.signature or kernel.signature
-                groups[node] = target
-                level[node] = depth
         return groups
-
-    def _stored(self, node: Node) -> list[Node]:
-        """What has to be at hand before a node that is computed by itself."""
-        if node in self.kernels or not self._is_inside(node):
-            return [node]
-        return [each for arg in node.args for each in self._stored(arg)]
 
     def _inputs(self, root: Node) -> dict[Node, bool]:
         """What a root's kernel reads, and whether always at the root's own places."""

@@ -633,15 +633,13 @@ def _power(x: Lanes, y: Lanes) -> Lanes:
     product = at_least(at_most(product, limit), tuple(-each for each in limit))
     n = product.intrinsic("rint")
     power = _scale(polynomial((product - n) + rest, EXP2, 1), n)
-    power = where(y.equals(0.0), 1.0, power)
+    power = where(y.equals(0.0) | x.equals(1.0), 1.0, power)  # even of NaN
     # Negative bases: whole exponents only, odd ones give back the sign.
     is_part = y.intrinsic("trunc").differs(y)
     half = y * 0.5
     is_odd = half.intrinsic("trunc").differs(half) & is_part.equals(False)
     power = where(is_odd, signed(power, x), power)
-    power = where((x < 0.0) & (x > -math.inf) & is_part, math.nan, power)
-    # 1 to the power NaN is 1; -1 to it is not.
-    return where(y.equals(y) | x.equals(1.0), power, y)
+    return where((x < 0.0) & (x > -math.inf) & is_part, math.nan, power)
 
 
 def _rsqrt(x: Lanes) -> Lanes:
