@@ -70,6 +70,12 @@ def _binary(name: str, op: Callable[[Node, Node], Node], doc: str, floats: bool 
     return _named(function, name, f"{doc} Shapes broadcast, element types promote.")
 
 
+def _pow(x1: Any, x2: Any, /) -> Tensor:
+    # x ** 2 is a product, as in NumPy: cheaper, and so is its derivative.
+    op = (lambda x, _: ops.square(x)) if type(x2) is int and x2 == 2 else ops.power
+    return pointwise("pow", op, x1, x2)
+
+
 def _ternary(name: str, op: Callable[[Node, Node, Node], Node], doc: str) -> Ternary:
     def function(a: Any, b: Any, x: Any, /) -> Tensor:
         return pointwise(name, op, a, b, x, floats=True)
@@ -343,9 +349,10 @@ negative = _unary("negative", ops.negative, "-x.")
 nextafter = _binary("nextafter", ops.nextafter, "The next float after x1 toward x2.", floats=True)
 not_equal = _comparison("not_equal", ops.not_equal, "x1 != x2.")
 positive = _unary("positive", _checked("positive", NUMERIC, lambda x: x), "+x.")
-pow = _binary(
-    "pow", ops.power,
-    "x1 to the power x2; 1/x1 rounded toward zero for negative integers x2.",
+pow = _named(
+    _pow, "pow",
+    "x1 to the power x2; 1/x1 rounded toward zero for negative integers x2. "
+    "Shapes broadcast, element types promote.",
 )
 real = _unary("real", _real, "The real part; real numbers themselves.")
 reciprocal = _unary(

@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from thalweg.backends.llvm.jit import assembly
-from thalweg.backends.llvm.program import Kernel, Program
+from thalweg.backends import door
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.base.options import options
 from thalweg.engine.run import own
 from thalweg.engine.tensor import Tensor, from_buffer
 from thalweg.ir.function import Function
 from thalweg.ir.show import show
-from thalweg.loops.lower import lower
 from thalweg.passes.pipeline import PIPELINE, run_pass
 from thalweg.transforms.evaluate import run
+
+if TYPE_CHECKING:
+    from thalweg.backends.llvm.program import Program
 
 
 class Stages(Mapping):
@@ -29,10 +31,10 @@ class Stages(Mapping):
         self.seconds: dict[str, float] = {}
 
     @property
-    def program(self) -> Program:
+    def program(self) -> "Program":
         """The last stage as native kernels and segments, made when first asked for."""
         if self._program is None:
-            self._program = Program(self[PIPELINE[-1].name])
+            self._program = door.native().Program(self[PIPELINE[-1].name])
         return self._program
 
     def __getitem__(self, name: str) -> Function:
@@ -73,22 +75,12 @@ def run_stages(made: Stages, inputs: Sequence[Tensor]) -> list[Tensor]:
     return [from_buffer(own(result)) for result in results]
 
 
-NATIVE_STAGES: dict[str, Callable[[Program], str]] = {
-    "fused": lambda program: show(program.fused),
-    "loops": lambda program: _each(program, lambda kernel: str(lower(kernel.function))),
-    "scheduled": lambda program: _each(program, lambda kernel: str(kernel.nest)),
-    "llvm": lambda program: _each(program, lambda kernel: kernel.text),
-    "assembly": lambda program: _each(program, lambda kernel: assembly(kernel.text)),
-}
+NATIVE_STAGES = ("fused", "loops", "scheduled", "llvm", "assembly")
 """What the native backend makes of the last stage, as text."""
-
-
-def _each(program: Program, text: Callable[[Kernel], str]) -> str:
-    return "\n\n".join(text(kernel) for kernel in program.kernels)
 
 
 def show_stage(made: Stages, stage: str, comments: bool = False) -> str:
     """The text of one stage, of the Function's own or of the native backend's."""
     if stage in NATIVE_STAGES:
-        return NATIVE_STAGES[stage](made.program)
+        return made.program.text(stage)
     return show(made[stage], comments)

@@ -291,11 +291,15 @@ class TracedFunction:
     def _prepare(self, args: tuple, kwargs: dict) -> tuple[Variant, list[Tensor], dict[str, int]]:
         names, values = self._bind(args, kwargs)
         leaves, structure = flatten(values)
-        origins = _origins(names, values)
+        tops = self._tops(names, structure)
         kinds: list[Leaf] = []
         tensors: list[Tensor] = []
-        for leaf, origin in zip(leaves, origins, strict=True):
-            kind, tensor = self._leaf(leaf, origin)
+        for index, leaf in enumerate(leaves):
+            if leaf.__class__ is Tensor and tops is None:
+                kinds.append(_kind_of(leaf._weak, leaf.dtype, leaf.ndim))
+                tensors.append(leaf)
+                continue
+            kind, tensor = self._leaf(leaf, index, names, values, tops)
             kinds.append(kind)
             if tensor is not None:
                 tensors.append(tensor)
@@ -308,9 +312,8 @@ class TracedFunction:
         if found is not None:
             self._check_watched(found[0])
             return found[0], tensors, found[1]
-        inputs = [
-            origin for origin, kind in zip(origins, kinds, strict=True) if kind.static is None
-        ]
+        origins = zip(_origins(names, values), kinds, strict=True)
+        inputs = [origin for origin, kind in origins if kind.static is None]
         variant = self._traces.add(key, shapes, self._trace(key, inputs, shapes))
         return variant, tensors, variant.serves(shapes) or {}
 
@@ -327,35 +330,49 @@ class TracedFunction:
         bound.apply_defaults()
         return tuple(bound.arguments), tuple(bound.arguments.values())
 
-    def _leaf(self, leaf: Any, origin: str) -> tuple[Leaf, Tensor | None]:
-        top = origin.split(".")[0]
-        if top in self.static or isinstance(leaf, STATIC_TYPES):
+    def _tops(self, names: Sequence[str], structure: Structure) -> list[str] | None:
+        """For each leaf the argument that it stands in, where some arguments are static."""
+        if not self.static:
+            return None
+        pairs = zip(names, structure.children, strict=True)
+        return [name for name, child in pairs for _ in range(child.count)]
+
+    def _leaf(
+        self, leaf: Any, index: int, names: tuple, values: tuple, tops: list[str] | None
+    ) -> tuple[Leaf, Tensor | None]:
+        def where() -> str:
+            return f"{self.name}({_origins(names, values)[index]})"
+
+        if (tops is not None and tops[index] in self.static) or isinstance(leaf, STATIC_TYPES):
             static = Static(leaf)
             try:
-                hash(static)
+                is_value = hash(static) is not None and not isinstance(leaf, Tensor)
             except TypeError:
+                is_value = False
+            if not is_value:
                 raise ArgumentTypeError(
                     explain(
-                        f"{self.name}({origin})",
+                        where(),
                         "a hashable value for a static argument",
                         f"{type(leaf).__name__}",
                         "Pass a tuple or a number.",
                     )
-                ) from None
+                )
             return Leaf("static", static=static), None
         kind = type(leaf)
         if kind in NUMBERS:
-            tensor = from_buffer(_number(leaf, NUMBERS[kind], origin), origin)
+            tensor = from_buffer(_number(leaf, NUMBERS[kind], where))
             return Leaf("number", tensor.dtype), tensor
         if isinstance(leaf, (np.ndarray, np.generic)):
-            leaf = from_buffer(_array(leaf, f"{self.name}({origin})"), origin)
+            leaf = from_buffer(_array(leaf, where))
         if isinstance(leaf, Tensor):
-            return Leaf("weak" if leaf._weak else "tensor", leaf.dtype, leaf.ndim), leaf
+            return _kind_of(leaf._weak, leaf.dtype, leaf.ndim), leaf
         if callable(leaf) and kind.__hash__ is not None:
             return Leaf("static", static=Static(leaf)), None
+        top = _origins(names, values)[index].split(".")[0]
         raise ArgumentTypeError(
             explain(
-                f"{self.name}({origin})",
+                where(),
                 "tensors, arrays, numbers, strings, booleans, or nested tuples, lists, dicts",
                 f"{leaf!r} of {kind.__name__}",
                 f"Convert it with asarray, or mark it static: function(static=({top!r},)).",
@@ -641,7 +658,12 @@ def _has_named_sizes(kinds: Sequence[Leaf], shapes: Sequence[Shape]) -> bool:
     return any(isinstance(size, Dim) for size in sizes)
 
 
-def _array(value: Any, where: str) -> np.ndarray:
+@functools.cache
+def _kind_of(is_weak: bool, dtype: DType, rank: int) -> Leaf:
+    return Leaf("weak" if is_weak else "tensor", dtype, rank)
+
+
+def _array(value: Any, where: Callable[[], str]) -> np.ndarray:
     """A copy of an array in one of our element types and in this machine's byte order."""
     array = np.array(value)
     try:
@@ -649,7 +671,7 @@ def _array(value: Any, where: str) -> np.ndarray:
     except DTypeError:
         raise DTypeError(
             explain(
-                where,
+                where(),
                 "an array of numbers or booleans",
                 f"an array of {array.dtype}",
                 "Convert it first, for instance with x.astype('float32').",
@@ -657,11 +679,11 @@ def _array(value: Any, where: str) -> np.ndarray:
         ) from None
 
 
-def _number(value: Any, dtype: DType, origin: str) -> np.ndarray:
+def _number(value: Any, dtype: DType, where: Callable[[], str]) -> np.ndarray:
     try:
         return np.array(value, dtype.numpy)
     except OverflowError:
-        raise ArgumentError(explain(origin, "an integer of at most 64 bits", f"{value}")) from None
+        raise ArgumentError(explain(where(), "an integer of at most 64 bits", f"{value}")) from None
 
 
 def _results(leaves: Sequence[Any], name: str) -> tuple[list[Node], list[Any]]:

@@ -5,6 +5,7 @@ version, in a folder that only its owner may write: it is machine code. An entry
 its own checksum is compiled again, never run.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -21,6 +22,8 @@ from thalweg.backends.llvm.door import llvm
 from thalweg.base.errors import ArgumentError, explain
 
 MAGIC = b"thalweg object 1\n"
+KEY_LENGTH = 64
+"""Hexadecimal digits in the name of an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,20 +201,29 @@ def entries() -> list[tuple[str, int]]:
     folder = cache_folder()
     if folder is None:
         return []
-    return sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file())
+    found = []
+    for path in folder.iterdir():
+        # Another process may remove an entry at any time.
+        with contextlib.suppress(FileNotFoundError):
+            if len(path.name) == KEY_LENGTH:
+                found.append((path.name, path.stat().st_size))
+    return sorted(found)
 
 
 def clear() -> int:
-    """Remove every entry of the disk cache; returns how many there were."""
+    """Remove every entry of the disk cache; returns how many there were.
+
+    Raises ArgumentError, and removes nothing, where something else is in the folder.
+    """
     folder = cache_folder()
     if folder is None:
         return 0
-    count = 0
-    for path in folder.iterdir():
-        if len(path.name) != 64 and not path.name.startswith("tmp"):
+    paths = list(folder.iterdir())
+    for path in paths:
+        if len(path.name) != KEY_LENGTH and not path.name.startswith("tmp"):
             raise ArgumentError(
                 explain("cache", f"a folder of compiled code only, {folder}", f"{path.name} in it")
             )
-        path.unlink()
-        count += 1
-    return count
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return sum(len(path.name) == KEY_LENGTH for path in paths)

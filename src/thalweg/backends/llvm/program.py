@@ -24,6 +24,7 @@ from thalweg.ir.dim import Dim
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import item, parameter
 from thalweg.ir.node import Node
+from thalweg.ir.show import show
 from thalweg.ir.walk import postorder
 from thalweg.loops.lower import lower
 from thalweg.loops.nest import Nest
@@ -77,7 +78,7 @@ class Kernel:
         if tasks < 2 or work < WORTH_THREADS or threads() < 2:
             entry(buffers, values, 0, tasks)
         else:
-            _spread(entry, buffers, values, tasks)
+            _spread(entry, buffers, values, tasks, arrays)
         return outputs
 
 
@@ -106,22 +107,30 @@ def _workers(count: int) -> ThreadPoolExecutor:
         return _pool
 
 
-def _spread(entry: Any, buffers: Any, values: Any, tasks: int) -> None:
+def _spread(entry: Any, buffers: Any, values: Any, tasks: int, arrays: Sequence) -> None:
     """Run a kernel's tasks in equal shares: the last on this thread, the others on workers."""
-    count = min(threads(), tasks)
+    most = threads()
+    count = min(most, tasks)
     bounds = [tasks * share // count for share in range(count + 1)]
-    pool = _workers(count - 1)
+    pool = _workers(most - 1)
     others = [
-        pool.submit(entry, buffers, values, bounds[share], bounds[share + 1])
+        pool.submit(_share, entry, buffers, values, bounds[share], bounds[share + 1], arrays)
         for share in range(count - 1)
     ]
     try:
         entry(buffers, values, bounds[-2], bounds[-1])
     finally:
-        # Workers write into arrays that this frame owns.
         wait(others)
     for each in others:
         each.result()
+
+
+def _share(
+    entry: Any, buffers: Any, values: Any, begin: int, end: int, arrays: Sequence
+) -> None:
+    # Holds the arrays whose addresses are in `buffers`: an interrupt may end the caller's frame
+    # while a worker still writes into them.
+    entry(buffers, values, begin, end)
 
 
 _kernels: dict[Function, Kernel] = {}
@@ -175,6 +184,18 @@ class Program:
         """The program's kernels in the order in which they run."""
         return [step.kernel for step in self.steps if step.kernel is not None]
 
+    def text(self, stage: str) -> str:
+        """A stage of the program as text: fused, loops, scheduled, llvm or assembly."""
+        if stage == "fused":
+            return show(self.fused)
+        of_kernel = {
+            "loops": lambda kernel: str(lower(kernel.function)),
+            "scheduled": lambda kernel: str(kernel.nest),
+            "llvm": lambda kernel: kernel.text,
+            "assembly": lambda kernel: jit.assembly(kernel.text),
+        }[stage]
+        return "\n\n".join(map(of_kernel, self.kernels))
+
     def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """The results for arrays that fit the parameters' types."""
         sizes = bind_sizes(self.function, arrays)
@@ -197,4 +218,4 @@ class Program:
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:
-    return array if array.flags.c_contiguous else array.copy(order="C")
+    return array if array.flags.c_contiguous and array.flags.aligned else array.copy(order="C")

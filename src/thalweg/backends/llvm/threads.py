@@ -1,0 +1,221 @@
+"""Threads that share a kernel's tasks: parked Python threads inside one native call.
+
+A job is a kernel and its tasks. The thread that has it opens the job, takes blocks of tasks itself
+until none is left, closes the job and waits for those who joined. Workers watch for an open job for
+a short while and then sleep on a lock, so that an idle program burns no core. Nobody waits for a
+worker to wake up: where the cores are busy with other things, the calling thread does it all. Which
+thread takes which block is left to chance; what a task computes is not, so results are the same
+bit for bit.
+"""
+
+import ctypes
+import os
+import platform
+import threading
+import time
+
+from thalweg.backends.llvm import jit
+from thalweg.base.errors import ArgumentError, explain
+
+PATIENCE = 2000
+"""Rounds of watching before a worker sleeps, some ten to a hundred microseconds: longer than the
+time between two kernels of one program."""
+BLOCKS = 4
+"""Blocks of tasks for each thread: more even the load, fewer cost less to hand out."""
+
+# Words of the state that all threads share, each on a cache line of its own where it is contended.
+TICKET, NEXT, ACTIVE, WATCHING, JOB, SERIAL, WORDS = 0, 8, 16, 24, 32, 40, 48
+
+PAUSES = {
+    "x86_64": "call void @llvm.x86.sse2.pause()",
+    "AMD64": "call void @llvm.x86.sse2.pause()",
+    "aarch64": "call void @llvm.aarch64.hint(i32 1)",
+    "arm64": "call void @llvm.aarch64.hint(i32 1)",
+}
+DECLARATIONS = {
+    "x86": "declare void @llvm.x86.sse2.pause()\n",
+    "aarch64": "declare void @llvm.aarch64.hint(i32)\n",
+}
+
+SHARE = f"""
+define internal void @share(ptr %state) {{
+entry:
+  %job = getelementptr i64, ptr %state, i64 {JOB}
+  %job1 = getelementptr i64, ptr %job, i64 1
+  %job2 = getelementptr i64, ptr %job, i64 2
+  %job3 = getelementptr i64, ptr %job, i64 3
+  %job4 = getelementptr i64, ptr %job, i64 4
+  %kernel = load ptr, ptr %job
+  %buffers = load ptr, ptr %job1
+  %sizes = load ptr, ptr %job2
+  %tasks = load i64, ptr %job3
+  %block = load i64, ptr %job4
+  %next = getelementptr i64, ptr %state, i64 {NEXT}
+  br label %take
+take:
+  %begin = atomicrmw add ptr %next, i64 %block seq_cst
+  %is_left = icmp slt i64 %begin, %tasks
+  br i1 %is_left, label %work, label %done
+work:
+  %far = add i64 %begin, %block
+  %is_whole = icmp slt i64 %far, %tasks
+  %end = select i1 %is_whole, i64 %far, i64 %tasks
+  call void %kernel(ptr %buffers, ptr %sizes, i64 %begin, i64 %end)
+  br label %take
+done:
+  ret void
+}}
+"""
+
+SERVE = f"""
+define void @serve(ptr %state, i64 %patience) {{
+entry:
+  %ticket = getelementptr i64, ptr %state, i64 {TICKET}
+  %active = getelementptr i64, ptr %state, i64 {ACTIVE}
+  %watching = getelementptr i64, ptr %state, i64 {WATCHING}
+  %entered = atomicrmw add ptr %watching, i64 1 seq_cst
+  br label %watch
+watch:
+  %rounds = phi i64 [ 0, %entry ], [ %later, %rest ], [ 0, %leave ]
+  %last = phi i64 [ 0, %entry ], [ %last, %rest ], [ %served, %leave ]
+  %seen = load atomic i64, ptr %ticket seq_cst, align 8
+  %is_open = icmp ne i64 %seen, 0
+  %is_new = icmp ne i64 %seen, %last
+  %is_job = and i1 %is_open, %is_new
+  br i1 %is_job, label %join, label %rest
+rest:
+  PAUSE
+  %later = add i64 %rounds, 1
+  %is_patient = icmp slt i64 %later, %patience
+  br i1 %is_patient, label %watch, label %sleep
+join:
+  ; The job may have been closed since: whoever closes it looks at `active` after that.
+  %joined = atomicrmw add ptr %active, i64 1 seq_cst
+  %now = load atomic i64, ptr %ticket seq_cst, align 8
+  %is_still = icmp ne i64 %now, 0
+  br i1 %is_still, label %serve, label %leave
+serve:
+  call void @share(ptr %state)
+  br label %leave
+leave:
+  %served = phi i64 [ %now, %serve ], [ %last, %join ]
+  %left = atomicrmw sub ptr %active, i64 1 seq_cst
+  br label %watch
+sleep:
+  %gone = atomicrmw sub ptr %watching, i64 1 seq_cst
+  ret void
+}}
+"""
+
+OPEN = f"""
+define void @open(ptr %state, ptr %kernel, ptr %buffers, ptr %sizes, i64 %tasks, i64 %block) {{
+entry:
+  %job = getelementptr i64, ptr %state, i64 {JOB}
+  %job1 = getelementptr i64, ptr %job, i64 1
+  %job2 = getelementptr i64, ptr %job, i64 2
+  %job3 = getelementptr i64, ptr %job, i64 3
+  %job4 = getelementptr i64, ptr %job, i64 4
+  store ptr %kernel, ptr %job
+  store ptr %buffers, ptr %job1
+  store ptr %sizes, ptr %job2
+  store i64 %tasks, ptr %job3
+  store i64 %block, ptr %job4
+  %next = getelementptr i64, ptr %state, i64 {NEXT}
+  store atomic i64 0, ptr %next seq_cst, align 8
+  %serial = getelementptr i64, ptr %state, i64 {SERIAL}
+  %former = load i64, ptr %serial
+  %number = add i64 %former, 1
+  store i64 %number, ptr %serial
+  %ticket = getelementptr i64, ptr %state, i64 {TICKET}
+  store atomic i64 %number, ptr %ticket seq_cst, align 8
+  call void @share(ptr %state)
+  %closed = atomicrmw xchg ptr %ticket, i64 0 seq_cst
+  %active = getelementptr i64, ptr %state, i64 {ACTIVE}
+  br label %wait
+wait:
+  %rounds = phi i64 [ 0, %entry ], [ %later, %again ]
+  %left = load atomic i64, ptr %active seq_cst, align 8
+  %is_done = icmp eq i64 %left, 0
+  br i1 %is_done, label %done, label %again
+again:
+  PAUSE
+  %later = add i64 %rounds, 1
+  %is_patient = icmp slt i64 %later, {PATIENCE}
+  br i1 %is_patient, label %wait, label %done
+done:
+  ret void
+}}
+"""
+
+
+def _text(body: str) -> str:
+    pause = PAUSES.get(platform.machine(), "")
+    declared = next((text for key, text in DECLARATIONS.items() if f".{key}." in pause), "")
+    return declared + SHARE + body.replace("PAUSE", pause)
+
+
+class Team:
+    """This process's workers, so many besides the calling thread."""
+
+    def __init__(self, workers: int):
+        self.owner = (os.getpid(), workers)
+        self._state = (ctypes.c_int64 * WORDS)()
+        self._address = ctypes.addressof(self._state)
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        self._serve = jit.callable_of("serve", _text(SERVE), pointer, number)
+        self._open = jit.callable_of("open", _text(OPEN), *[pointer] * 4, number, number)
+        self._is_taken = threading.Lock()
+        self._bells = [threading.Lock() for _ in range(workers)]
+        for bell in self._bells:
+            bell.acquire()
+            # Daemons: a worker that waits for work does not keep the process alive.
+            threading.Thread(target=self._work, args=(bell,), daemon=True, name="thalweg").start()
+
+    def _work(self, bell: threading.Lock) -> None:
+        while True:
+            bell.acquire()
+            self._serve(self._address, PATIENCE)
+
+    def run(self, kernel: int, buffers: int, sizes: int, tasks: int) -> bool:
+        """Run a kernel's tasks; False, and nothing done, while another thread has the team."""
+        if not self._is_taken.acquire(blocking=False):
+            return False
+        try:
+            if self._state[WATCHING] < len(self._bells):
+                for bell in self._bells:
+                    if bell.locked():
+                        bell.release()
+            block = max(1, tasks // (BLOCKS * (len(self._bells) + 1)))
+            self._open(self._address, kernel, buffers, sizes, tasks, block)
+            while self._state[ACTIVE]:
+                # A worker was put aside in the middle of its block: let it have this core.
+                time.sleep(0)
+            return True
+        finally:
+            self._is_taken.release()
+
+
+def count() -> int:
+    """How many threads run a kernel: `THALWEG_THREADS`, or every core this process may use."""
+    given = os.environ.get("THALWEG_THREADS", "")
+    if given:
+        if not given.isdigit() or int(given) < 1:
+            raise ArgumentError(explain("THALWEG_THREADS", "a whole number of at least 1", given))
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_team: Team | None = None
+_lock = threading.Lock()
+
+
+def team() -> Team | None:
+    """The workers of this process, or None where one thread is all there is."""
+    global _team
+    wanted = (os.getpid(), count() - 1)
+    if _team is None or _team.owner != wanted:
+        # Threads do not survive a fork: the child makes its own.
+        with _lock:
+            if _team is None or _team.owner != wanted:
+                _team = Team(wanted[1])
+    return _team if wanted[1] else None
