@@ -8,6 +8,7 @@ train and solve need: `grad`, `vmap`, `scan`, `function`, `Variable`, `GradientT
 """
 
 import math
+from difflib import get_close_matches
 
 from thalweg.array import debugging, fft, image, linalg, nn, operators, random, signal
 from thalweg.array.control import (
@@ -307,7 +308,7 @@ from thalweg.array.utility import (
     any,
     diff,
 )
-from thalweg.base.errors import ThalwegError, install_traceback_filter
+from thalweg.base.errors import ThalwegError, explain, install_traceback_filter
 from thalweg.base.options import options, set_options
 from thalweg.engine.generator import Generator, default_generator, set_seed
 from thalweg.engine.tensor import Tensor, evaluate
@@ -352,6 +353,39 @@ newaxis = None
 
 install_traceback_filter()
 see.watch()
+
+# fmt: off
+_NAMES_ELSEWHERE = {
+    "bmm": "matmul", "cast": "astype", "cat": "concat", "concatenate": "concat", "mm": "matmul",
+    "constant": "asarray", "convert_to_tensor": "asarray", "tensor": "asarray",
+    "cumprod": "cumulative_prod", "cumsum": "cumulative_sum",
+    "gather": "take", "jit": "function", "compile": "function",
+    "no_grad": "stop_gradient", "detach": "stop_gradient", "pmap": "vmap", "range": "arange",
+    "rand": "random.uniform", "randn": "random.normal", "randint": "random.randint",
+    "randperm": "random.permutation", "manual_seed": "set_seed", "print": "print_value",
+    "reduce_all": "all", "reduce_any": "any", "reduce_max": "max", "reduce_mean": "mean",
+    "reduce_min": "min", "reduce_prod": "prod", "reduce_sum": "sum", "reduce_logsumexp":
+    "nn.logsumexp", "logsumexp": "nn.logsumexp", "tree_map": "map_leaves", "unbind": "unstack",
+    "unsqueeze": "expand_dims", "vectorized_map": "vmap", "while": "while_loop",
+}  # what NumPy, PyTorch, TensorFlow and JAX call it, and what it is here
+# fmt: on
+
+
+def __getattr__(name: str) -> object:
+    """Say what a name that is missing here is called, or in which chapter it stands."""
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    near = _NAMES_ELSEWHERE.get(name)
+    for chapter in (nn, linalg, random, image, signal, fft, debugging):
+        if (
+            near is None
+            and getattr(getattr(chapter, name, None), "__module__", "") == chapter.__name__
+        ):
+            near = f"{chapter.__name__.split('.')[-1]}.{name}"
+    close = [near] if near else get_close_matches(name, __all__, 1)
+    do = f"Did you mean {close[0]}?" if close else ""
+    raise AttributeError(explain(__name__, "a name that it has", name, do), name=name)
+
 
 __all__ = [
     "DType",

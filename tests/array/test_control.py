@@ -356,6 +356,44 @@ def test_scans_agree_with_python_and_so_do_their_derivatives(length, reverse):
     assert_close(tw.function(tw.grad(total(by_scan), argnums=(0, 1, 2)))(*args), found)
 
 
+CHOSEN = [(0,), (1,), (2,), (3,), (0, 2), (1, 3), (2, 1), (0, 1, 2, 3)]
+
+
+@pytest.mark.parametrize("argnums", CHOSEN)
+def test_derivatives_by_some_of_what_a_scan_reads(argnums):
+    """By the carry, another carry that feeds it, the sequence, a captured value."""
+
+    def loss(first, second, xs, w):
+        def body(carry, x):
+            a, b, count = carry
+            a, b = tw.sin(a * w + b), b * x + tw.astype(count, "float64")
+            return (a, b, count + 1), a * x
+
+        (a, b, count), ys = tw.scan(body, (first, second, 0), xs)
+        return a + tw.sum(ys * ys) + b * w / tw.astype(count, "float64")
+
+    args = (double(0.3), double(-0.4), double(0.5, 1.2, -0.7), double(0.8))
+    both = (0, 1, 2, 3)
+    every = tw.grad(loss, argnums=both)(*args)
+    assert_close(tw.grad(loss, argnums=argnums)(*args), [every[index] for index in argnums])
+    second = tw.jacobian(tw.grad(loss, argnums=both), argnums=both)(*args)
+    found = tw.jacobian(tw.grad(loss, argnums=argnums), argnums=argnums)(*args)
+    assert_close(found, [[second[i][j] for j in argnums] for i in argnums])
+    step = 1e-5
+    for index in argnums:
+        flat = np.asarray(args[index]).ravel()
+        for place in range(flat.size):
+            sides = []
+            for sign in (1, -1):
+                moved = flat.copy()
+                moved[place] += sign * step
+                changed = list(args)
+                changed[index] = double(moved.reshape(args[index].shape))
+                sides.append(float(loss(*changed)))
+            slope = np.asarray(every[index]).ravel()[place]
+            assert slope == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-6, abs=1e-8)
+
+
 def test_scans_of_nested_carries_and_sequences():
     def body(carry, x):
         new = Pair(carry.left + x["a"], [carry.right[0] * 2, None])
@@ -570,6 +608,30 @@ def test_the_host_can_change_neither_its_arguments_nor_the_results_it_gave():
     tw.evaluate(y, x)
     kept[0][:] = 99
     assert_close((y, x), ([2, 4], [1, 2]))
+
+
+def test_the_host_may_itself_compute_with_tensors():
+    calls = []
+    waiting = double(1.0, 2.0) * 5
+    traced = tw.function(lambda a: a * 3)
+
+    def host(a):
+        calls.append(1)
+        assert current_trace() is None and active_recorder() is None
+        return (traced(tw.asarray(a) * 2) + waiting).numpy()
+
+    x = double(1.0, 2.0)
+    y = tw.callback(host, x, x)
+    assert_close(y, [11.0, 22.0])
+    assert len(calls) == 1
+    assert_close(tw.function(lambda x: tw.callback(host, x, x))(x), [11.0, 22.0])
+    y = tw.callback(host, x, x)
+    assert_close(tw.function(lambda t: t * float(tw.asarray(y.numpy()[0]).size))(x), [1.0, 2.0])
+    with tw.GradientTape() as tape:
+        v = tw.Variable(np.float64(2.0))
+        z = v * v
+        assert tw.callback(host, x, x).shape == (2,) and float(tw.callback(host, x, x)[0]) == 11.0
+    assert_close(tape.gradient(z, v), 4.0)
 
 
 def test_a_callback_is_run_when_its_value_is_needed_and_its_error_is_the_users():

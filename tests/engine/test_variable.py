@@ -109,3 +109,12 @@ def test_graphs_that_wait_for_ever_are_computed_in_time(monkeypatch):
         most = max(most, node.count())
     assert most < node.count() + 3000
     assert v.numpy()[0] == sum(step % 7 for step in range(2000))
+
+
+@pytest.mark.parametrize("value", [1.7, "a", [1, [2]], 1j], ids=repr)
+def test_assigning_what_does_not_fit_is_refused(value):
+    v = Variable([1, 2], name="count")
+    with pytest.raises(DTypeError) as caught:
+        v.assign(value)
+    assert "[assign to count] wants numbers that fit int64" in str(caught.value)
+    assert v.numpy().tolist() == [1, 2]

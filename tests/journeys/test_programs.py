@@ -642,3 +642,33 @@ def test_an_interrupt_leaves_everything_usable():
     with pytest.raises(KeyboardInterrupt):
         lazy.numpy()
     np.testing.assert_allclose(lazy.numpy(), np.exp([1.0, 2.0]) + np.array([1, 2]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("concatenate", "concat"),
+        ("reduce_mean", "mean"),
+        ("randn", "random.normal"),
+        ("softmax", "nn.softmax"),
+        ("cholesky", "linalg.cholesky"),
+        ("argmaxx", "argmax"),
+    ],
+)
+def test_the_names_of_other_libraries_are_answered_with_ours(name, ours):
+    with pytest.raises(AttributeError, match=rf"Received {name}\.\nDid you mean {ours}\?"):
+        getattr(tw, name)
+    found = tw
+    for part in ours.split("."):
+        found = getattr(found, part)
+    assert callable(found)
+    assert not hasattr(tw, "__wrapped__") and not hasattr(tw, "qqqqqqqq")
+
+
+def test_every_answer_is_a_name_that_is_there():
+    for ours in tw._NAMES_ELSEWHERE.values():
+        found = tw
+        for part in ours.split("."):
+            found = getattr(found, part)
+        assert callable(found)
+    assert not set(tw._NAMES_ELSEWHERE) & set(tw.__all__)

@@ -159,11 +159,12 @@ class _Call:
         trace = current_trace()
         if trace is None or (self.trace is not None and not trace.is_inside(self.trace)):
             raise leaked(tensor_in(self.trace, self.ys[0]))
-        holes = [None if dy is None else fresh("dy", dy.type) for dy in dys]
-        found = pullback(self.ys, holes, self.xs, set(self.xs))
+        new: dict[Node, Node] = {fresh("dy", dy.type): dy for dy in dys if dy is not None}
+        holes = iter(new.copy())
+        given = [None if dy is None else next(holes) for dy in dys]
+        found = pullback(self.ys, given, self.xs, set(self.xs))
         roots = [dx for dx in found if dx is not None]
-        inside = dependents(postorder(roots), [hole for hole in holes if hole is not None])
-        new = {hole: dy for hole, dy in zip(holes, dys, strict=True) if hole is not None}
+        inside = dependents(postorder(roots), tuple(new))
         for node in (*roots, *(arg for each in inside for arg in each.args)):
             if node not in inside and node not in new:
                 new[node] = trace.lift(tensor_in(self.trace, node))
@@ -898,7 +899,7 @@ class GradientTape(Recorder):
         groups = [self._nodes(leaf) for leaf in leaves]
         flat = list(dict.fromkeys(node for group in groups for node in group))
         found = dict(zip(flat, pullback(ys, dys, flat, self._past()), strict=True))
-        results = []
+        results: list[Tensor | None] = []
         for leaf, group in zip(leaves, groups, strict=True):
             parts = [found[node] for node in group if found[node] is not None]
             if parts:
@@ -915,7 +916,7 @@ class GradientTape(Recorder):
         self._check_usable()
         y = self._one_target("GradientTape.jacobian", target)
         leaves, structure = flatten(sources)
-        results = []
+        results: list[Tensor | None] = []
         for leaf in leaves:
             group = self._nodes(leaf)
             dy = mark(full_like(y, 0))

@@ -6,7 +6,8 @@ tensor that outlives its trace is refused by name instead of giving a wrong grap
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from thalweg.base.errors import TraceError, explain
@@ -110,6 +111,17 @@ class _Local(threading.local):
 
 
 _local = _Local()
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Within this block no trace is open: what a host function does there has values."""
+    former = _local.trace
+    _local.trace = None
+    try:
+        yield
+    finally:
+        _local.trace = former
 
 
 def current_trace() -> Trace | None:

@@ -7,6 +7,7 @@ installed by the `array` floor.
 """
 
 import contextlib
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -14,12 +15,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from thalweg.base.errors import ArgumentTypeError, ShapeError, explain
-from thalweg.engine.context import Trace, current_trace, leaked, no_value
+from thalweg.engine.context import Trace, current_trace, leaked, no_value, outside
 from thalweg.engine.run import evaluate_nodes, own
-from thalweg.engine.tape import active_recorder
+from thalweg.engine.tape import active_recorder, pause, resume
 from thalweg.ir.dim import Dim
 from thalweg.ir.leaves import Tag, next_serial, parameter
-from thalweg.ir.node import Node
+from thalweg.ir.node import Node, make
 from thalweg.ir.types import DType, Shape, TensorType, as_dtype, tensor_type
 from thalweg.ops.mark import mark, stop_gradient
 
@@ -128,7 +129,8 @@ def cell_of(node: Node) -> Cell:
 def leaf(buffer: np.ndarray, name: str = "data") -> Node:
     """A node that stands for a value at hand; the value lives as long as the node."""
     type = tensor_type(as_dtype(buffer.dtype), buffer.shape)
-    return parameter(name=Tag(name, buffer), type=type)
+    # Every computed tensor has one: made without the checks that an op's call makes.
+    return make(parameter, (), (Tag(name, buffer), type))
 
 
 def is_leaf(node: Node) -> bool:
@@ -468,6 +470,9 @@ def compute(cells: Sequence[Cell]) -> None:
     A loop that looks at its loss and not at its state would else compute its whole past again at
     every look. What somebody holds would have been computed at once by an eager library, so this
     never costs more than that. An error in what was not asked for waits until it is looked at.
+
+    A host function that is called on the way may itself look at tensors: it is outside of every
+    trace and recorder, and gets what it asks for alone, because the rest is underway already.
     """
     chosen = set(map(id, cells))
     others = [
@@ -475,10 +480,24 @@ def compute(cells: Sequence[Cell]) -> None:
         for wait in list(_waiting.values())
         if (cell := wait()) is not None and cell.buffer is None and id(cell) not in chosen
     ]
-    if others:
-        with contextlib.suppress(Exception):
-            _compute([*cells, *others])
-    _compute([cell for cell in cells if cell.buffer is None])
+    is_inner, _computing.is_underway = _computing.is_underway, True
+    recorder = pause()
+    try:
+        with outside():
+            if others and not is_inner:
+                with contextlib.suppress(Exception):
+                    _compute([*cells, *others])
+            _compute([cell for cell in cells if cell.buffer is None])
+    finally:
+        resume(recorder)
+        _computing.is_underway = is_inner
+
+
+class _Computing(threading.local):
+    is_underway = False
+
+
+_computing = _Computing()
 
 
 def _compute(cells: Sequence[Cell]) -> None:

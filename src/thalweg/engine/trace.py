@@ -9,6 +9,7 @@ reason.
 
 import copy
 import dis
+import enum
 import functools
 import inspect
 import sys
@@ -42,7 +43,7 @@ from thalweg.ir.types import DType, Shape, as_dtype, float64, int64, shape_text,
 from thalweg.ops.control import call
 from thalweg.ops.elementwise import cast
 
-STATIC_TYPES = (bool, str, bytes, type, DType, Dim, Variable)
+STATIC_TYPES = (bool, str, bytes, type, DType, Dim, Variable, enum.Enum)
 NUMBERS = {int: int64, float: float64, complex: as_dtype("complex128")}
 MOST_WATCHED = 256
 """Containers with more entries are not compared at every call."""
@@ -239,7 +240,8 @@ class TracedFunction:
     def _run(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The results computed now, by the last stage of the trace."""
         inputs = [*tensors, *(each.value for each in variant.variables), *variant.captured]
-        evaluate(inputs)
+        if any(tensor._cell.buffer is None for tensor in inputs):
+            evaluate(inputs)
         return run_stages(variant.stages, inputs)
 
     def _build(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -412,6 +414,8 @@ class TracedFunction:
         for origin, old, new in zip(inputs, group[0].shapes, given, strict=True):
             entry: list[Any] = []
             for axis, (was, now) in enumerate(zip(old, new, strict=True)):
+                if now == 0 and was != 0:
+                    reasons.append(f"{origin} axis {axis} is 0")
                 if was == now or now == 0 or isinstance(now, Dim):
                     entry.append(now)
                     continue
@@ -422,7 +426,7 @@ class TracedFunction:
                     changes[was, now] = _new_size(f"{_identifier(origin)}_{axis}", taken)
                 entry.append(changes[was, now])
             result.append(tuple(entry))
-        return result, "; ".join(reasons) or "a size of zero"
+        return result, "; ".join(reasons)
 
     def _given(self, origin: str, shape: tuple) -> tuple:
         top = origin.split(".")[0]
@@ -515,12 +519,13 @@ class TracedFunction:
 
     def _check_result(self, output: Any) -> None:
         if inspect.isgenerator(output) or inspect.iscoroutine(output):
+            output.close()
             raise ArgumentTypeError(
                 explain(
                     self.name,
                     "a function that returns tensors",
                     type(output).__name__,
-                    "Return a list or a tuple instead of yielding.",
+                    "Return a list or a tuple instead of yielding or awaiting.",
                 )
             )
 

@@ -109,7 +109,7 @@ class Variable:
         if isinstance(value, Variable):
             value = value.value
         if not isinstance(value, Tensor):
-            value = from_buffer(np.array(value, self.dtype.numpy), self.name)
+            value = from_buffer(self._array(value), self.name)
         node = node_of(value)
         if value._weak and node.dtype is not self.dtype:
             node = cast(node, dtype=self.dtype)
@@ -147,6 +147,26 @@ class Variable:
         # A mark of its own, at which a tape that starts later finds an end.
         trace.current[self] = mark(node, self.name)
         return self
+
+    def _array(self, value: Any) -> np.ndarray:
+        """A number, array or nested lists in the variable's element type, if that can hold it."""
+        try:
+            array = np.asarray(value)
+            kept = np.can_cast(array.dtype, self.dtype.numpy, "same_kind")
+            if array.dtype.kind in "iu" and self.dtype.is_integer:
+                kept = np.array_equal(array.astype(self.dtype.numpy), array)
+        except (TypeError, ValueError):
+            kept = False
+        if not kept:
+            raise DTypeError(
+                explain(
+                    f"assign to {self.name}",
+                    f"numbers that fit {self.dtype}",
+                    f"{value!r:.60}",
+                    f"Round or cast first, for instance np.asarray(value, {self.dtype.name!r}).",
+                )
+            )
+        return np.array(array, self.dtype.numpy)
 
     def numpy(self) -> np.ndarray:
         """The value as a read-only NumPy array."""

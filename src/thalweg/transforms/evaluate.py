@@ -119,6 +119,11 @@ def interpret(
 
 def call(node: Node, args: Sequence[Any], sizes: Mapping[str, int]) -> Any:
     """The value of one node, given the values of its args."""
+    return prepared(node, sizes)(*args)
+
+
+def prepared(node: Node, sizes: Mapping[str, int]) -> Callable[..., Any]:
+    """What computes one node, within known sizes, from the values of its args."""
     op = node.op
     attrs: dict[str, Any] = {}
     if node.attrs:
@@ -127,10 +132,16 @@ def call(node: Node, args: Sequence[Any], sizes: Mapping[str, int]) -> Any:
             attrs = {name: concrete(value, sizes) for name, value in attrs.items()}
     if op.higher_order:
         attrs["run"] = _Runner(sizes)
-    value = op.evaluate(*args, **attrs)
-    if isinstance(node.type, tuple):
-        return tuple([np.asarray(each) for each in value])
-    return value if value.__class__ is np.ndarray else np.asarray(value)
+    evaluate = op.evaluate
+    has_several = isinstance(node.type, tuple)
+
+    def definition(*args: Any) -> Any:
+        value = evaluate(*args, **attrs)
+        if has_several:
+            return tuple([np.asarray(each) for each in value])
+        return value if value.__class__ is np.ndarray else np.asarray(value)
+
+    return definition
 
 
 class _Runner:

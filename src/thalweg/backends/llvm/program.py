@@ -7,19 +7,16 @@ two kernels. Values live in arrays that are dropped after their last use.
 """
 
 import ctypes
-import os
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from thalweg.backends.llvm import jit
+from thalweg.backends.llvm import jit, threads
 from thalweg.backends.llvm.emit import emit, sizes_of, tasks_of
 from thalweg.backends.llvm.native import is_native
-from thalweg.base.errors import ArgumentError, explain
 from thalweg.ir.dim import Dim
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import item, parameter
@@ -32,11 +29,14 @@ from thalweg.loops.schedule import schedule
 from thalweg.ops.control import call
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
-from thalweg.transforms.evaluate import bind_sizes, concrete
-from thalweg.transforms.evaluate import call as evaluate_node
+from thalweg.transforms.evaluate import bind_sizes, concrete, prepared
 
-WORTH_THREADS = 1 << 17
-"""Elements below which a kernel runs on the calling thread alone."""
+WORTH_THREADS = 1 << 15
+"""Steps of the innermost body below which a kernel runs on the calling thread alone."""
+KEPT_BYTES = 1 << 16
+"""Values that need no input are computed once where they are at most so big."""
+KEPT_PLANS = 64
+"""Plans of one program, one for each set of shapes, before the oldest is dropped."""
 
 
 @dataclass(slots=True)
@@ -62,75 +62,49 @@ class Kernel:
                     )  # fmt: skip
         return self.entry
 
-    def run(self, inputs: Sequence[np.ndarray], sizes: Mapping[str, int]) -> list[np.ndarray]:
-        """The kernel's results for contiguous inputs."""
-        outputs = [
-            np.empty(concrete(type.shape, sizes), type.dtype.numpy) for type in self.nest.outputs
-        ]
-        arrays = [*inputs, *outputs]
-        buffers = (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
+    def launch(self, sizes: Mapping[str, int]) -> "Launch":
+        """The kernel with numbers for its named sizes."""
+        nest = self.nest
+        work = 1
+        for _, extent in (*nest.outer, *nest.inner):
+            work *= concrete(extent, sizes)
         values = (ctypes.c_int64 * max(1, len(self.sizes)))(
             *[concrete(size, sizes) for size in self.sizes]
         )
-        tasks = concrete(self.tasks, sizes) if isinstance(self.tasks, Dim) else self.tasks
-        entry = self.compiled()
-        work = max((array.size for array in arrays), default=0)
-        if tasks < 2 or work < WORTH_THREADS or threads() < 2:
-            entry(buffers, values, 0, tasks)
-        else:
-            _spread(entry, buffers, values, tasks, arrays)
+        return Launch(
+            entry=self.compiled(),
+            outputs=[(concrete(type.shape, sizes), type.dtype.numpy) for type in nest.outputs],
+            sizes=values,
+            tasks=concrete(self.tasks, sizes),
+            is_big=work * max(1, len(nest.reductions), len(nest.stores)) >= WORTH_THREADS,
+            buffers=ctypes.c_void_p * (len(nest.inputs) + len(nest.outputs)),
+        )
+
+
+@dataclass(slots=True)
+class Launch:
+    """A kernel ready for arrays of one set of shapes."""
+
+    entry: Any
+    outputs: list[tuple[tuple[int, ...], Any]]
+    sizes: Any
+    tasks: int
+    is_big: bool
+    buffers: Any
+
+    def run(self, inputs: Sequence[np.ndarray], team: threads.Team | None) -> list[np.ndarray]:
+        """The kernel's results for contiguous inputs."""
+        outputs = [np.empty(shape, dtype) for shape, dtype in self.outputs]
+        arrays = [*inputs, *outputs]
+        buffers = self.buffers(*[array.ctypes.data for array in arrays])
+        if (
+            team is None
+            or not self.is_big
+            or self.tasks < 2
+            or not team.run(self.entry, buffers, self.sizes, self.tasks, arrays)
+        ):
+            self.entry(buffers, self.sizes, 0, self.tasks)
         return outputs
-
-
-def threads() -> int:
-    """How many threads run a kernel: `THALWEG_THREADS`, or every core this process may use."""
-    given = os.environ.get("THALWEG_THREADS", "")
-    if given:
-        if not given.isdigit() or int(given) < 1:
-            raise ArgumentError(explain("THALWEG_THREADS", "a whole number of at least 1", given))
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_pool: ThreadPoolExecutor | None = None
-_pool_owner: tuple[int, int] | None = None
-_pool_lock = threading.Lock()
-
-
-def _workers(count: int) -> ThreadPoolExecutor:
-    # A pool does not survive a fork: the child makes its own.
-    global _pool, _pool_owner
-    with _pool_lock:
-        if _pool is None or _pool_owner != (os.getpid(), count):
-            _pool = ThreadPoolExecutor(count, thread_name_prefix="thalweg")
-            _pool_owner = (os.getpid(), count)
-        return _pool
-
-
-def _spread(entry: Any, buffers: Any, values: Any, tasks: int, arrays: Sequence) -> None:
-    """Run a kernel's tasks in equal shares: the last on this thread, the others on workers."""
-    most = threads()
-    count = min(most, tasks)
-    bounds = [tasks * share // count for share in range(count + 1)]
-    pool = _workers(most - 1)
-    others = [
-        pool.submit(_share, entry, buffers, values, bounds[share], bounds[share + 1], arrays)
-        for share in range(count - 1)
-    ]
-    try:
-        entry(buffers, values, bounds[-2], bounds[-1])
-    finally:
-        wait(others)
-    for each in others:
-        each.result()
-
-
-def _share(
-    entry: Any, buffers: Any, values: Any, begin: int, end: int, arrays: Sequence
-) -> None:
-    # Holds the arrays whose addresses are in `buffers`: an interrupt may end the caller's frame
-    # while a worker still writes into them.
-    entry(buffers, values, begin, end)
 
 
 _kernels: dict[Function, Kernel] = {}
@@ -151,11 +125,26 @@ def kernel_of(function: Function) -> Kernel:
 
 @dataclass(slots=True)
 class Step:
-    """One step of a program: a kernel, or a node that is evaluated by its definition."""
+    """One step of a program: a kernel, or a node that is evaluated by its definition.
+
+    Values have numbers: those of the arguments, those of the results, and those that are dropped
+    after the step. A step with several results has a number for each.
+    """
 
     node: Node
     kernel: Kernel | None
-    last_uses: list[Node]
+    args: list[int]
+    results: list[int]
+    dropped: list[int]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A program for one set of shapes: the values that never change, and what each step calls."""
+
+    known: dict[int, np.ndarray]
+    steps: list[tuple[Step, Launch | None, Callable[..., Any] | None]]
+    is_big: bool = False
 
 
 class Program:
@@ -165,19 +154,32 @@ class Program:
         self.function = function
         self.fused = fuse(arrange(function), is_native)
         self.steps: list[Step] = []
-        order = [node for node in postorder(self.fused.results) if node.op is not parameter]
-        last: dict[Node, Node] = {}
-        for node in order:
-            for arg in node.args:
-                last[arg] = node
-        for result in self.fused.results:
-            last.pop(result, None)
-        for node in order:
+        self._plans: dict[Any, Plan] = {}
+        numbers: dict[Node, list[int]] = {}
+        self._count = 0
+        for node in self.fused.parameters:
+            numbers[node] = self._numbers(1)
+        for node in postorder(self.fused.results):
+            if node.op is parameter:
+                continue
+            args = [each for arg in node.args for each in numbers[arg]]
+            if node.op is item:
+                numbers[node] = [args[node.attrs[0]]]
+                continue
+            numbers[node] = self._numbers(len(node.type) if isinstance(node.type, tuple) else 1)
             kernel = kernel_of(node.attrs[0]) if node.op is call else None
-            self.steps.append(Step(node, kernel, []))
-        place = {step.node: step for step in self.steps}
-        for node, user in last.items():
-            place[user].last_uses.append(node)
+            self.steps.append(Step(node, kernel, args, numbers[node], []))
+        self._results = [each for node in self.fused.results for each in numbers[node]]
+        last = {each: step for step in self.steps for each in (*step.results, *step.args)}
+        for each in self._results:
+            last.pop(each, None)
+        for each, step in last.items():
+            step.dropped.append(each)
+
+    def _numbers(self, count: int) -> list[int]:
+        """Numbers for so many new values."""
+        self._count += count
+        return list(range(self._count - count, self._count))
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -198,23 +200,56 @@ class Program:
 
     def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """The results for arrays that fit the parameters' types."""
+        key = tuple([(array.shape, array.dtype) for array in arrays])
+        plan = self._plans.get(key) or self._planned(key, arrays)
+        team = threads.team() if plan.is_big else None
+        values: list[Any] = [None] * self._count
+        for number, array in enumerate(arrays):
+            values[number] = _contiguous(array)
+        for number, array in plan.known.items():
+            values[number] = array
+        for step, launch, definition in plan.steps:
+            args = [values[number] for number in step.args]
+            if launch is not None:
+                found: Any = launch.run([_contiguous(arg) for arg in args], team)
+            else:
+                assert definition is not None
+                with np.errstate(all="ignore"):
+                    found = definition(*args)
+                found = found if isinstance(found, tuple) else (found,)
+                for number, value in zip(step.results, found, strict=True):
+                    values[number] = value
+                for number in step.dropped:
+                    values[number] = None
+        return [values[number] for number in self._results]
+
+    def _planned(self, key: Any, arrays: Sequence[np.ndarray]) -> Plan:
+        """The plan for arrays of these shapes, made and kept."""
         sizes = bind_sizes(self.function, arrays)
-        values: dict[Node, Any] = {}
-        for node, array in zip(self.fused.parameters, arrays, strict=True):
-            values[node] = _contiguous(array)
-        with np.errstate(all="ignore"):
-            for step in self.steps:
-                node = step.node
-                args = [values[arg] for arg in node.args]
-                if step.kernel is not None:
-                    values[node] = tuple(step.kernel.run(list(map(_contiguous, args)), sizes))
-                elif node.op is item:
-                    values[node] = args[0][node.attrs[0]]
-                else:
-                    values[node] = evaluate_node(node, args, sizes)
-                for each in step.last_uses:
-                    values.pop(each, None)
-        return [values[result] for result in self.fused.results]
+        plan = Plan({}, [])
+        for step in self.steps:
+            launch = definition = None
+            if step.kernel is not None:
+                launch = step.kernel.launch(sizes)
+            else:
+                definition = prepared(step.node, sizes)
+            if not step.args and _bytes(step.node, sizes) <= KEPT_BYTES:
+                with np.errstate(all="ignore"):
+                    found = launch.run([], None) if launch is not None else definition()  # type: ignore[misc]
+                found = found if isinstance(found, (tuple, list)) else (found,)
+                plan.known |= dict(zip(step.results, found, strict=True))
+            else:
+                plan.steps.append((step, launch, definition))
+        plan.is_big = any(launch is not None and launch.is_big for _, launch, _ in plan.steps)
+        while len(self._plans) >= KEPT_PLANS:
+            self._plans.pop(next(iter(self._plans)), None)
+        self._plans[key] = plan
+        return plan
+
+
+def _bytes(node: Node, sizes: Mapping[str, int]) -> int:
+    types = node.type if isinstance(node.type, tuple) else (node.type,)
+    return sum(concrete(type.bytes, sizes) for type in types)
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import os
 import platform
 import threading
 import time
+from typing import Any
 
 from thalweg.backends.llvm import jit
 from thalweg.base.errors import ArgumentError, explain
@@ -165,6 +166,7 @@ class Team:
         self._serve = jit.callable_of("serve", _text(SERVE), pointer, number)
         self._open = jit.callable_of("open", _text(OPEN), *[pointer] * 4, number, number)
         self._is_taken = threading.Lock()
+        self._held: Any = None
         self._bells = [threading.Lock() for _ in range(workers)]
         for bell in self._bells:
             bell.acquire()
@@ -176,23 +178,37 @@ class Team:
             bell.acquire()
             self._serve(self._address, PATIENCE)
 
-    def run(self, kernel: int, buffers: int, sizes: int, tasks: int) -> bool:
-        """Run a kernel's tasks; False, and nothing done, while another thread has the team."""
+    def run(self, kernel: Any, buffers: Any, sizes: Any, tasks: int, arrays: Any) -> bool:
+        """Run a kernel's tasks; False, and nothing done, while another thread has the team.
+
+        `arrays` own the memory behind `buffers`.
+        """
         if not self._is_taken.acquire(blocking=False):
             return False
         try:
+            self._settle()
+            self._held = (buffers, sizes, arrays)
             if self._state[WATCHING] < len(self._bells):
                 for bell in self._bells:
                     if bell.locked():
                         bell.release()
             block = max(1, tasks // (BLOCKS * (len(self._bells) + 1)))
             self._open(self._address, kernel, buffers, sizes, tasks, block)
-            while self._state[ACTIVE]:
-                # A worker was put aside in the middle of its block: let it have this core.
-                time.sleep(0)
+            self._settle()
+            self._held = None
             return True
         finally:
             self._is_taken.release()
+
+    def _settle(self) -> None:
+        """Wait until no worker is inside a job.
+
+        Before a job as well: an interrupt may have ended the wait after the one before, whose
+        memory is held until then.
+        """
+        while self._state[ACTIVE]:
+            # A worker was put aside in the middle of its block: let it have this core.
+            time.sleep(0)
 
 
 def count() -> int:

@@ -1,0 +1,459 @@
+"""Native programs against the reference interpreter, which is the definition."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.backends.llvm import jit, threads
+from thalweg.backends.llvm import program as programs
+from thalweg.backends.llvm.native import is_native
+from thalweg.backends.llvm.program import Program, kernel_of
+from thalweg.base.errors import ArgumentError
+from thalweg.ir.dim import named
+from thalweg.ir.function import Function, build
+from thalweg.ir.leaves import full
+from thalweg.ir.op import vocabulary
+from thalweg.ir.types import as_dtype, bool_, float32, float64, int32, tensor_type
+from thalweg.ops.broadcast import broadcast
+from thalweg.ops.broadcast import sum as sum_op
+from thalweg.ops.contract import conv, dot
+from thalweg.ops.elementwise import add, cosh, exp, multiply, sin, subtract, tanh
+from thalweg.ops.linalg import cholesky
+from thalweg.ops.movement import reverse, slice, transpose
+from thalweg.ops.reduce import max as max_op
+from thalweg.ops.window import window_max
+from thalweg.passes.arrange import arrange
+from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS
+from thalweg.passes.pipeline import PIPELINE, run_pass
+from thalweg.tools.fuzz import arguments, compare
+from thalweg.tools.programs import random_function
+from thalweg.transforms.evaluate import run
+
+SOURCE = Path(__file__).parents[2] / "src"
+EPSILONS = {16: 2.0**-7, 32: 2.0**-23, 64: 2.0**-52}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    """A cache folder of this file's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THALWEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        jit.cache_folder.cache_clear()
+        yield
+    jit.cache_folder.cache_clear()
+
+
+@pytest.fixture
+def many_tasks(monkeypatch):
+    """Every kernel with more than one task is spread over threads."""
+    monkeypatch.setattr(programs, "WORTH_THREADS", 1)
+
+
+def assert_close(found, wanted, tolerance, what=""):
+    """Within `tolerance` epsilons of the largest magnitude; NaN and infinities in their places."""
+    assert found.dtype == wanted.dtype and found.shape == wanted.shape, what
+    dtype = as_dtype(found.dtype)
+    if not tolerance or not dtype.is_inexact:
+        assert found.tobytes() == np.ascontiguousarray(wanted).tobytes() or np.array_equal(
+            found.astype(np.float64), wanted.astype(np.float64), equal_nan=True
+        ), what
+        return
+    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(found[~finite], wanted[~finite], err_msg=what)
+    scale = np.max(np.abs(wanted[finite]), initial=0)
+    error = np.max(np.abs(found[finite] - wanted[finite]), initial=0)
+    assert error <= tolerance * EPSILONS[dtype.bits] * scale, f"{what}: {error} of {scale}"
+
+
+def check(function: Function, *arrays, tolerance=4.0) -> Program:
+    program = Program(function)
+    for found, wanted in zip(program.run(*arrays), run(function, *arrays), strict=True):
+        assert_close(found, wanted, tolerance, function.name)
+    return program
+
+
+def random(seed, *shapes, dtype=np.float32):
+    generator = np.random.default_rng(seed)
+    return [np.asarray(generator.normal(size=shape)).astype(dtype) for shape in shapes]
+
+
+# Single operations --------------------------------------------------------------------------------
+
+
+def function_of(op, sample) -> Function:
+    types = [tensor_type(as_dtype(arg.dtype), arg.shape) for arg in sample.args]
+    return build(op.name, types, lambda *args: op(*args, **sample.attrs))
+
+
+def native_samples():
+    """For each op the first sample of each element type, alike for those of no elements."""
+    for name in sorted(set(REDUCTIONS) | CONTRACTIONS | MOVES - {"alias"}):
+        seen = set()
+        op = vocabulary[name]
+        for sample in op.samples():
+            function = function_of(op, sample)
+            (result,) = arrange(function).results
+            is_empty = any(arg.size == 0 for arg in sample.args)
+            key = (is_empty or result.dtype, result.type.rank if name in CONTRACTIONS else 0)
+            if not result.type.is_static or key in seen or not is_native(result):
+                continue
+            seen.add(key)
+            yield pytest.param(op, sample, id=f"{name}-{sample.name or result.type}")
+
+
+SAMPLES = list(native_samples())
+
+
+@pytest.mark.parametrize(("op", "sample"), SAMPLES)
+def test_single_operations(op, sample):
+    function = function_of(op, sample)
+    # What a sum of products was cancelled from counts, not what is left of it.
+    tolerance = op.tolerance
+    if tolerance:
+        tolerance *= max(1, sum(arg.size for arg in sample.args))
+    check(function, *sample.args, tolerance=tolerance)
+
+
+def test_the_samples_cover_every_op_and_element_type():
+    kernels = set(REDUCTIONS) | CONTRACTIONS | MOVES - {"alias"}
+    assert {entry.values[0].name for entry in SAMPLES} == kernels
+    summed = {entry.values[1].args[0].dtype for entry in SAMPLES if entry.values[0].name == "max"}
+    assert {as_dtype(dtype).name for dtype in summed} >= {
+        "uint8", "int64", "float16", "bfloat16", "float32", "float64"
+    }  # fmt: skip
+
+
+DTYPES = ["bool", "uint8", "int64", "float16", "bfloat16", "float32", "float64"]
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_reductions_of_moved_operands_at_odd_sizes(name):
+    dtype = as_dtype(name)
+    x = np.random.default_rng(0).integers(0, 5, (5, 37, 19)).astype(dtype.numpy)
+
+    def body(x):
+        x = transpose(reverse(x, axes=(1,)), axes=(2, 0, 1))
+        x = slice(x, start=(1, 0, 2), limit=(18, 5, 37), stride=(2, 1, 3))
+        reduce = vocabulary["any" if dtype is bool_ else "sum"]
+        other = vocabulary["all" if dtype is bool_ else "max"]
+        return reduce(x, axes=(0,)), other(x, axes=(1, 2)), reduce(x, axes=(0, 1, 2))
+
+    # Whole numbers so small are exact in every type but the 8-bit mantissa of bfloat16.
+    tolerance = 1 if name in ("float16", "bfloat16") else 0
+    assert len(check(build(name, [tensor_type(dtype, x.shape)], body), x,
+                     tolerance=tolerance).kernels) == 3  # fmt: skip
+
+
+def test_extrema_carry_nan_and_infinities():
+    x = np.zeros((4, 67), np.float32)
+    x[0, 66], x[1, 3], x[2] = np.nan, np.inf, -np.inf
+    for name in ("max", "min", "sum"):
+        op = vocabulary[name]
+        check(build(name, [tensor_type(float32, x.shape)], lambda x, op=op: op(x, axes=(1,))), x)
+        check(build(name, [tensor_type(float32, x.shape)], lambda x, op=op: op(x, axes=(0,))), x)
+
+
+@pytest.mark.parametrize("size", [(), (0,), (3, 0, 2)])
+def test_no_elements_and_scalars(size):
+    type = tensor_type(float64, size)
+    axes = tuple(range(len(size)))
+    function = build("f", [type], lambda x: (exp(x), sum_op(exp(x), axes=axes), tanh(x)))
+    check(function, *random(0, size, dtype=np.float64))
+
+
+def test_one_compile_serves_every_size():
+    b = named("b")
+
+    def body(x, w):
+        y = tanh(dot(x, w, contract=((1,), (0,)), batch=((), ())))
+        total = sum_op(y, axes=(0,))
+        return y, total, sum_op(y, axes=(1,)), reverse(exp(x), axes=(0,))
+
+    function = build("f", [tensor_type(float32, (b, 7)), tensor_type(float32, (7, 21))], body)
+    program = Program(function)
+    entries = None
+    for size in (1, 2, 15, 16, 17, 33, 130):
+        x, w = random(size, (size, 7), (7, 21))
+        for found, wanted in zip(program.run(x, w), run(function, x, w), strict=True):
+            assert_close(found, wanted, 64)
+        entries = entries or [kernel.entry for kernel in program.kernels]
+        assert [kernel.entry for kernel in program.kernels] == entries
+
+
+def test_contractions_of_every_remainder():
+    """Rows and columns beside whole tiles and vectors; both operands transposed."""
+    for rows, inner, columns in [(1, 1, 1), (13, 5, 33), (30, 3, 65), (3, 0, 4), (2, 17, 16)]:
+        x, y = random(rows, (inner, rows), (columns, inner))
+        types = [tensor_type(float32, x.shape), tensor_type(float32, y.shape)]
+        numbers = {"contract": ((0,), (1,)), "batch": ((), ())}
+        function = build("f", types, lambda x, y, numbers=numbers: add(
+            dot(x, y, **numbers), full(1.0, float32, (x.shape[1], y.shape[0]))))  # fmt: skip
+        program = check(function, x, y, tolerance=4 * (inner + 1))
+        assert any(k.nest.reductions and k.nest.rows for k in program.kernels) == (rows > 1)
+
+
+def test_a_move_of_a_computed_value_is_a_kernel_and_of_a_stored_one_a_view():
+    type = tensor_type(float32, (4, 6))
+    x = random(0, (4, 6))
+    turned = check(build("f", [type], lambda x: transpose(exp(x), axes=(1, 0))), *x)
+    assert [kernel.nest.name for kernel in turned.kernels] == ["k0_transpose"]
+    viewed = check(build("f", [type], lambda x: transpose(x, axes=(1, 0))), *x)
+    assert viewed.kernels == []
+
+
+def test_inputs_may_have_any_layout():
+    type = tensor_type(float32, (5, 6))
+    function = build("f", [type, type], lambda x, y: sin(add(x, y)))
+    x, y = random(0, (6, 5), (10, 12))
+    raw = np.zeros(5 * 6 * 4 + 1, np.uint8)
+    unaligned = raw[1:].view(np.float32).reshape(5, 6)
+    unaligned[...] = x.T
+    assert not unaligned.flags.aligned
+    for array in (x.T, x.T[::-1], np.asfortranarray(x.T), unaligned):
+        before = array.copy()
+        check(function, array, y[::2, ::2])
+        np.testing.assert_array_equal(array, before)
+
+
+def test_segments_run_between_kernels():
+    type = tensor_type(float64, (3, 3))
+    eye = np.eye(3) * 3
+
+    def body(x):
+        return exp(cholesky(add(x, x)))
+
+    program = check(build("f", [type], body), eye)
+    assert [step.kernel is None for step in program.steps].count(False) == 2
+
+
+# Random programs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", range(2000, 2120, 20))
+def test_random_programs_equal_the_reference(first):
+    for seed in range(first, first + 20):
+        function = random_function(seed)
+        arrays = arguments(function, seed)
+        for stage in PIPELINE:
+            function = run_pass(stage, function)
+        compare(function, arrays, Program(function).run(*arrays), run(function, *arrays))
+
+
+# Threads ------------------------------------------------------------------------------------------
+
+
+def network(x, w):
+    """Sums along rows and columns, a product, pointwise parts: every way to make tasks."""
+    y = dot(x, w, contract=((1,), (0,)), batch=((), ()))
+    top = broadcast(max_op(y, axes=(1,)), shape=y.shape, axes=(0,))
+    e = exp(subtract(y, top))
+    flat = tanh(x)
+    return e, sum_op(e, axes=(1,)), sum_op(multiply(e, e), axes=(0,)), flat
+
+
+NETWORK = build("net", [tensor_type(float32, (300, 70)), tensor_type(float32, (70, 90))], network)
+
+
+def test_bits_do_not_depend_on_the_threads(monkeypatch, many_tasks):
+    arrays = random(0, (300, 70), (70, 90))
+    results = []
+    for count in (1, 2, 3, 8, 8, 2):
+        monkeypatch.setenv("THALWEG_THREADS", str(count))
+        results.append([y.tobytes() for y in Program(NETWORK).run(*arrays)])
+    assert all(each == results[0] for each in results)
+    assert any(kernel.tasks >= 8 for kernel in Program(NETWORK).kernels)
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_threads_is_refused(monkeypatch, given):
+    monkeypatch.setenv("THALWEG_THREADS", given)
+    with pytest.raises(ArgumentError, match="THALWEG_THREADS"):
+        threads.count()
+
+
+def test_a_team_that_is_taken_is_not_waited_for(monkeypatch, many_tasks):
+    monkeypatch.setenv("THALWEG_THREADS", "4")
+    arrays = random(0, (300, 70), (70, 90))
+    wanted = Program(NETWORK).run(*arrays)
+    with threads.team()._is_taken:
+        found = Program(NETWORK).run(*arrays)
+    assert [y.tobytes() for y in found] == [y.tobytes() for y in wanted]
+
+
+def test_several_python_threads_run_programs_at_once(monkeypatch, many_tasks):
+    monkeypatch.setenv("THALWEG_THREADS", "3")
+    arrays = random(0, (300, 70), (70, 90))
+    wanted = [y.tobytes() for y in Program(NETWORK).run(*arrays)]
+    start = threading.Barrier(6)
+
+    def work(number):
+        start.wait()
+        fresh = build("f", [tensor_type(float32, (40 + number % 2,))], lambda x: cosh(sin(x)))
+        program = Program(fresh)
+        for _ in range(5):
+            assert [y.tobytes() for y in Program(NETWORK).run(*arrays)] == wanted
+            check(program.function, *random(number, (40 + number % 2,)))
+        return program.kernels[0]
+
+    with ThreadPoolExecutor(6) as pool:
+        kernels = list(pool.map(work, range(6)))
+    assert len({id(kernel) for kernel in kernels}) == 2
+
+
+def test_an_interrupt_in_a_segment_leaves_everything_usable(monkeypatch, many_tasks):
+    monkeypatch.setenv("THALWEG_THREADS", "2")
+    type = tensor_type(float64, (3, 3))
+    function = build("f", [type], lambda x: exp(cholesky(add(x, x))))
+    original = cholesky.evaluate
+
+    def interrupted(x):
+        raise KeyboardInterrupt
+
+    object.__setattr__(cholesky, "evaluate", interrupted)
+    try:
+        program = Program(function)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                program.run(np.eye(3))
+    finally:
+        object.__setattr__(cholesky, "evaluate", original)
+    np.testing.assert_allclose(Program(function).run(np.eye(3))[0], np.exp(np.eye(3) * np.sqrt(2)))
+    assert not threads.team()._is_taken.locked()
+
+
+def test_an_interrupt_while_workers_write_does_not_free_what_they_write_to(monkeypatch):
+    monkeypatch.setenv("THALWEG_THREADS", "3")
+    team = threads.team()
+    arrays = random(0, (300, 70), (70, 90))
+    wanted = [y.tobytes() for y in Program(NETWORK).run(*arrays)]
+    settled = []
+
+    def interrupted():
+        settled.append(True)
+        if len(settled) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(programs, "WORTH_THREADS", 1)
+    kernel = Program(NETWORK).kernels[-1].launch({})
+    inputs = [np.zeros(type.shape, np.float32) for type in Program(NETWORK).kernels[-1].nest.inputs]
+    with monkeypatch.context() as patch:
+        patch.setattr(threads.Team, "_settle", lambda self: interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            kernel.run([*inputs], team)
+    held = team._held
+    assert held is not None and any(each is inputs[0] for each in held[-1])
+    assert not team._is_taken.locked()
+    assert [y.tobytes() for y in Program(NETWORK).run(*arrays)] == wanted
+    assert team._held is None
+
+
+FORK = """
+import os, sys
+import numpy as np
+import thalweg as tw
+from thalweg.backends.llvm import program
+program.WORTH_THREADS = 1
+tw.set_options(backend="native")
+@tw.function
+def f(x):
+    return tw.sum(tw.exp(x), axis=1), tw.tanh(x)
+x = np.linspace(-1, 1, 64 * 50, dtype=np.float32).reshape(64, 50)
+wanted = [np.asarray(y) for y in f(x)]
+child = os.fork()
+if child == 0:
+    found = [np.asarray(y) for y in f(x)]
+    again = tw.function(lambda x: tw.cos(x) * 2)(x)
+    same = all(np.array_equal(a, b) for a, b in zip(found, wanted))
+    os._exit(0 if same and np.allclose(again, np.cos(x) * 2) else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert all(np.array_equal(a, np.asarray(b)) for a, b in zip(wanted, f(x)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_goes_on():
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "THALWEG_THREADS": "3"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK],
+        env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+# A training step ----------------------------------------------------------------------------------
+
+
+def training_step(x, labels, params, speeds):
+    """A convolutional network, its cross entropy, and one step of momentum."""
+
+    def loss(params):
+        y = tw.nn.conv(x, params["kernel"], padding="same") + params["bias"]
+        y = tw.nn.max_pool(tw.nn.relu(y), 2, strides=2)
+        y = tw.reshape(y, (x.shape[0], -1)) @ params["dense"] + params["offset"]
+        y = y - tw.max(y, axis=1, keepdims=True)
+        log = y - tw.log(tw.sum(tw.exp(y), axis=1, keepdims=True))
+        return -tw.mean(tw.sum(log * labels, axis=1))
+
+    value, gradients = tw.value_and_grad(loss)(params)
+    speeds = tw.map_leaves(lambda v, g: 0.9 * v + g, speeds, gradients)
+    return value, tw.map_leaves(lambda p, v: p - 0.1 * v, params, speeds), speeds
+
+
+def test_a_training_step_equals_the_reference():
+    shapes = {"kernel": (3, 3, 2, 5), "bias": (5,), "dense": (4 * 3 * 5, 4), "offset": (4,)}
+    x, *values = random(7, (6, 8, 6, 2), *shapes.values())
+    labels = np.eye(4, dtype=np.float32)[[0, 3, 1, 2, 2, 0]]
+    results = {}
+    for backend in ("reference", "native"):
+        former = tw.set_options(backend=backend)
+        try:
+            params = {k: tw.asarray(v * 0.3) for k, v in zip(shapes, values, strict=True)}
+            speeds = tw.map_leaves(tw.zeros_like, params)
+            step = tw.function(training_step)
+            losses = []
+            for _ in range(3):
+                value, params, speeds = step(tw.asarray(x), tw.asarray(labels), params, speeds)
+                losses.append(float(value))
+            results[backend] = losses, {k: np.asarray(v) for k, v in params.items()}
+        finally:
+            tw.set_options(backend=former.backend)
+    losses, params = results["native"]
+    wanted, expected = results["reference"]
+    np.testing.assert_allclose(losses, wanted, rtol=2e-6)
+    assert losses[-1] < losses[0]
+    for name in params:
+        np.testing.assert_allclose(params[name], expected[name], rtol=1e-5, atol=2e-6)
+
+
+def test_equal_kernels_of_two_programs_are_one():
+    type = tensor_type(int32, (3, 4))
+    one = Program(build("f", [type], lambda x: add(x, x)))
+    two = Program(build("g", [type], lambda x: add(x, x)))
+    assert one.kernels[0] is two.kernels[0]
+    assert kernel_of(one.kernels[0].function) is one.kernels[0]
+
+
+def test_a_window_and_a_convolution_take_their_epilogues_with_them():
+    x, k = random(3, (2, 7, 6, 3), (3, 2, 3, 4))
+    types = [tensor_type(float32, x.shape), tensor_type(float32, k.shape)]
+    plain = {"padding": ((1, 1), (0, 2)), "strides": (2, 1), "input_dilation": (1, 1),
+             "kernel_dilation": (1, 2), "feature_groups": 1, "batch_groups": 1}  # fmt: skip
+
+    def body(x, k):
+        y = tanh(conv(x, k, **plain))
+        rank = len(y.shape)
+        return y, window_max(
+            y, window=(1, 2, 2, 1), strides=(1, 2, 1, 1), padding=((0, 0), (1, 0), (0, 1), (0, 0)),
+            input_dilation=(1,) * rank, window_dilation=(1,) * rank,
+        )  # fmt: skip
+
+    program = check(build("f", types, body), x, k, tolerance=64)
+    assert sum(bool(kernel.nest.reductions) for kernel in program.kernels) == 2
