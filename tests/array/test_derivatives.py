@@ -677,6 +677,17 @@ def test_vmap_under_named_sizes_is_traced_once():
     assert len(traced.why) == 2
 
 
+def test_a_batch_size_that_is_also_a_size_of_the_examples():
+    def f(x):
+        return tw.vmap(lambda row: tw.vmap(lambda entry: entry * tw.sum(row))(row) * x.shape[0])(x)
+
+    traced = tw.function(f)
+    for size in (2, 3, 4):
+        x = random_values(size, size)
+        assert_close(traced(x), x * x.sum(axis=1, keepdims=True) * size)
+    assert [str(each) for each in traced.variants[-1].graph.parameter_types] == ["f64[x_0,x_0]"]
+
+
 # checkpoint, custom_gradient, stop_gradient -------------------------------------------------------
 
 

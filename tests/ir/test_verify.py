@@ -1,5 +1,7 @@
 """Graphs broken by hand, one for each invariant: the verifier refuses each, and says what it is."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -117,7 +119,8 @@ def test_the_messages(golden):
         with pytest.raises(VerifyError) as caught:
             verify(function)
         texts.append(f"# {name}\n{caught.value.message}")
-    golden("verify_errors", "\n\n".join(texts))
+    # The serial of a tag depends on what ran before.
+    golden("verify_errors", re.sub(r"#\d+", "#0", "\n\n".join(texts)))
 
 
 # ---- good ones -----------------------------------------------------------------------------------

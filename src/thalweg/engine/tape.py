@@ -2,7 +2,8 @@
 
 A computed tensor normally lets go of its graph, so a loop that runs for days stays small. While a
 recorder (a gradient tape, or `grad` around a function) is active, the tensors made under it keep
-their graph until it has finished.
+their graph until it has finished. A tape also knows when it started: what was made before counts
+as given, whether or not it happens to have been computed by then.
 """
 
 import threading

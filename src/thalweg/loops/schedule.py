@@ -113,7 +113,7 @@ def jam(nest: Nest, axis: str, rows: int, vectors: int) -> Nest:
 
 
 def best_rows(extent: Size, most: int) -> int:
-    """The number of rows up to `most` that leaves the fewest over, the larger among equals."""
+    """The number of rows up to `most` that makes the fewest tiles, and of those the fullest."""
     if not isinstance(extent, int):
         return min(8, most)
     if extent <= most:

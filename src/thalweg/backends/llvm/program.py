@@ -217,10 +217,10 @@ class Program:
                 with np.errstate(all="ignore"):
                     found = definition(*args)
                 found = found if isinstance(found, tuple) else (found,)
-                for number, value in zip(step.results, found, strict=True):
-                    values[number] = value
-                for number in step.dropped:
-                    values[number] = None
+            for number, value in zip(step.results, found, strict=True):
+                values[number] = value
+            for number in step.dropped:
+                values[number] = None
         return [values[number] for number in self._results]
 
     def _planned(self, key: Any, arrays: Sequence[np.ndarray]) -> Plan:

@@ -2,10 +2,10 @@
 
 A job is a kernel and its tasks. The thread that has it opens the job, takes blocks of tasks itself
 until none is left, closes the job and waits for those who joined. Workers watch for an open job for
-a short while and then sleep on a lock, so that an idle program burns no core. Nobody waits for a
-worker to wake up: where the cores are busy with other things, the calling thread does it all. Which
-thread takes which block is left to chance; what a task computes is not, so results are the same
-bit for bit.
+a short while and then sleep in a read from a pipe, so that an idle program burns no core; they
+never hold the interpreter's lock. Nobody waits for a worker to wake up: where the cores are busy
+with other things, the calling thread does it all. Which thread takes which block is left to chance;
+what a task computes is not, so results are the same bit for bit.
 """
 
 import ctypes
@@ -18,14 +18,24 @@ from typing import Any
 from thalweg.backends.llvm import jit
 from thalweg.base.errors import ArgumentError, explain
 
-PATIENCE = 2000
-"""Rounds of watching before a worker sleeps, some ten to a hundred microseconds: longer than the
-time between two kernels of one program."""
+PATIENCE = 500
+"""Rounds of watching before a worker sleeps, tens of microseconds: about the time between two
+kernels of one program. Watching longer takes a busy machine's cores from those who work."""
 BLOCKS = 4
 """Blocks of tasks for each thread: more even the load, fewer cost less to hand out."""
 
 # Words of the state that all threads share, each on a cache line of its own where it is contended.
-TICKET, NEXT, ACTIVE, WATCHING, JOB, SERIAL, WORDS = 0, 8, 16, 24, 32, 40, 48
+TICKET, NEXT, ACTIVE, WATCHING, RINGING, JOB, SERIAL, MOUTH, WORDS = (
+    0,
+    8,
+    16,
+    24,
+    32,
+    40,
+    48,
+    49,
+    56,
+)
 
 PAUSES = {
     "x86_64": "call void @llvm.x86.sse2.pause()",
@@ -69,16 +79,24 @@ done:
 """
 
 SERVE = f"""
-define void @serve(ptr %state, i64 %patience) {{
+define void @serve(ptr %state) {{
 entry:
   %ticket = getelementptr i64, ptr %state, i64 {TICKET}
   %active = getelementptr i64, ptr %state, i64 {ACTIVE}
   %watching = getelementptr i64, ptr %state, i64 {WATCHING}
+  %ringing = getelementptr i64, ptr %state, i64 {RINGING}
+  %mouth = getelementptr i64, ptr %state, i64 {MOUTH}
+  %file = load i64, ptr %mouth
+  %descriptor = trunc i64 %file to i32
+  %byte = alloca i8
+  br label %enter
+enter:
+  %known = phi i64 [ 0, %entry ], [ %last, %woken ]
   %entered = atomicrmw add ptr %watching, i64 1 seq_cst
   br label %watch
 watch:
-  %rounds = phi i64 [ 0, %entry ], [ %later, %rest ], [ 0, %leave ]
-  %last = phi i64 [ 0, %entry ], [ %last, %rest ], [ %served, %leave ]
+  %rounds = phi i64 [ 0, %enter ], [ %later, %rest ], [ 0, %leave ]
+  %last = phi i64 [ %known, %enter ], [ %last, %rest ], [ %served, %leave ]
   %seen = load atomic i64, ptr %ticket seq_cst, align 8
   %is_open = icmp ne i64 %seen, 0
   %is_new = icmp ne i64 %seen, %last
@@ -87,7 +105,7 @@ watch:
 rest:
   PAUSE
   %later = add i64 %rounds, 1
-  %is_patient = icmp slt i64 %later, %patience
+  %is_patient = icmp slt i64 %later, {PATIENCE}
   br i1 %is_patient, label %watch, label %sleep
 join:
   ; The job may have been closed since: whoever closes it looks at `active` after that.
@@ -104,7 +122,14 @@ leave:
   br label %watch
 sleep:
   %gone = atomicrmw sub ptr %watching, i64 1 seq_cst
-  ret void
+  br label %listen
+listen:
+  %heard = call i64 @READ(i32 %descriptor, ptr %byte, i64 1)
+  %is_rung = icmp eq i64 %heard, 1
+  br i1 %is_rung, label %woken, label %listen
+woken:
+  %answered = atomicrmw sub ptr %ringing, i64 1 seq_cst
+  br label %enter
 }}
 """
 
@@ -129,12 +154,34 @@ entry:
   store i64 %number, ptr %serial
   %ticket = getelementptr i64, ptr %state, i64 {TICKET}
   store atomic i64 %number, ptr %ticket seq_cst, align 8
+  %mouth = getelementptr i64, ptr %state, i64 {MOUTH}
+  %mouth1 = getelementptr i64, ptr %mouth, i64 1
+  %mouth2 = getelementptr i64, ptr %mouth, i64 2
+  %file = load i64, ptr %mouth1
+  %descriptor = trunc i64 %file to i32
+  %workers = load i64, ptr %mouth2
+  %watching = getelementptr i64, ptr %state, i64 {WATCHING}
+  %ringing = getelementptr i64, ptr %state, i64 {RINGING}
+  %byte = alloca i8
+  store i8 0, ptr %byte
+  br label %count
+count:
+  %awake = load atomic i64, ptr %watching seq_cst, align 8
+  %called = load atomic i64, ptr %ringing seq_cst, align 8
+  %there = add i64 %awake, %called
+  %is_missing = icmp slt i64 %there, %workers
+  br i1 %is_missing, label %ring, label %begin
+ring:
+  %rung = atomicrmw add ptr %ringing, i64 1 seq_cst
+  %written = call i64 @WRITE(i32 %descriptor, ptr %byte, i64 1)
+  br label %count
+begin:
   call void @share(ptr %state)
   %closed = atomicrmw xchg ptr %ticket, i64 0 seq_cst
   %active = getelementptr i64, ptr %state, i64 {ACTIVE}
   br label %wait
 wait:
-  %rounds = phi i64 [ 0, %entry ], [ %later, %again ]
+  %rounds = phi i64 [ 0, %begin ], [ %later, %again ]
   %left = load atomic i64, ptr %active seq_cst, align 8
   %is_done = icmp eq i64 %left, 0
   br i1 %is_done, label %done, label %again
@@ -152,31 +199,34 @@ done:
 def _text(body: str) -> str:
     pause = PAUSES.get(platform.machine(), "")
     declared = next((text for key, text in DECLARATIONS.items() if f".{key}." in pause), "")
-    return declared + SHARE + body.replace("PAUSE", pause)
+    read, write = ("_read", "_write") if os.name == "nt" else ("read", "write")
+    for name in (read, write):
+        declared += f"declare i64 @{name}(i32, ptr, i64)\n"
+    body = body.replace("PAUSE", pause).replace("READ", read).replace("WRITE", write)
+    return declared + SHARE + body
 
 
 class Team:
     """This process's workers, so many besides the calling thread."""
 
     def __init__(self, workers: int):
-        self.owner = (os.getpid(), workers)
+        self.workers = workers
         self._state = (ctypes.c_int64 * WORDS)()
         self._address = ctypes.addressof(self._state)
-        pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._serve = jit.callable_of("serve", _text(SERVE), pointer, number)
-        self._open = jit.callable_of("open", _text(OPEN), *[pointer] * 4, number, number)
-        self._is_taken = threading.Lock()
         self._held: Any = None
-        self._bells = [threading.Lock() for _ in range(workers)]
-        for bell in self._bells:
-            bell.acquire()
+        self._is_taken = threading.Lock()
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
+        self._serve = jit.callable_of("serve", _text(SERVE), pointer)
+        self._open = jit.callable_of("open", _text(OPEN), *[pointer] * 4, number, number)
+        # What sleeping workers read a byte from: it wakes one of them, whatever the system.
+        self._state[MOUTH], self._state[MOUTH + 1] = os.pipe()
+        self._state[MOUTH + 2] = workers
+        for _ in range(workers):
             # Daemons: a worker that waits for work does not keep the process alive.
-            threading.Thread(target=self._work, args=(bell,), daemon=True, name="thalweg").start()
-
-    def _work(self, bell: threading.Lock) -> None:
-        while True:
-            bell.acquire()
-            self._serve(self._address, PATIENCE)
+            work = threading.Thread(
+                target=self._serve, args=(self._address,), daemon=True, name="thalweg"
+            )
+            work.start()
 
     def run(self, kernel: Any, buffers: Any, sizes: Any, tasks: int, arrays: Any) -> bool:
         """Run a kernel's tasks; False, and nothing done, while another thread has the team.
@@ -188,11 +238,7 @@ class Team:
         try:
             self._settle()
             self._held = (buffers, sizes, arrays)
-            if self._state[WATCHING] < len(self._bells):
-                for bell in self._bells:
-                    if bell.locked():
-                        bell.release()
-            block = max(1, tasks // (BLOCKS * (len(self._bells) + 1)))
+            block = max(1, tasks // (BLOCKS * (self.workers + 1)))
             self._open(self._address, kernel, buffers, sizes, tasks, block)
             self._settle()
             self._held = None
@@ -207,8 +253,9 @@ class Team:
         memory is held until then.
         """
         while self._state[ACTIVE]:
-            # A worker was put aside in the middle of its block: let it have this core.
-            time.sleep(0)
+            # A worker was put aside in the middle of its block: let it have this core. A sleep of
+            # no length at all does not.
+            time.sleep(1e-5)
 
 
 def count() -> int:
@@ -221,17 +268,20 @@ def count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_team: Team | None = None
+_teams: dict[tuple[int, int], Team] = {}
 _lock = threading.Lock()
 
 
 def team() -> Team | None:
     """The workers of this process, or None where one thread is all there is."""
-    global _team
-    wanted = (os.getpid(), count() - 1)
-    if _team is None or _team.owner != wanted:
-        # Threads do not survive a fork: the child makes its own.
+    workers = count() - 1
+    if not workers:
+        return None
+    # Threads do not survive a fork: the child makes its own.
+    key = (os.getpid(), workers)
+    found = _teams.get(key)
+    if found is None:
         with _lock:
-            if _team is None or _team.owner != wanted:
-                _team = Team(wanted[1])
-    return _team if wanted[1] else None
+            found = _teams.get(key) or Team(workers)
+            _teams[key] = found
+    return found

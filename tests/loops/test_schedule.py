@@ -1,0 +1,158 @@
+"""Directives: each as text before and after, what they refuse, and the recipe's choices."""
+
+import pytest
+
+import thalweg.ops.vocabulary  # noqa: F401  declares every op
+from thalweg.base.errors import ArgumentError
+from thalweg.ir.dim import named
+from thalweg.ir.function import build
+from thalweg.ir.types import float32, int32, tensor_type
+from thalweg.loops.lower import lower
+from thalweg.loops.schedule import best_rows, coalesce, is_contraction, jam, schedule, vectorize
+from thalweg.ops.broadcast import broadcast
+from thalweg.ops.broadcast import sum as sum_op
+from thalweg.ops.contract import dot
+from thalweg.ops.elementwise import add, exp, multiply
+from thalweg.ops.movement import iota, slice, transpose
+from thalweg.ops.reduce import max as max_op
+
+
+def nest(*shapes, body, dtype=float32):
+    return lower(build("f", [tensor_type(dtype, shape) for shape in shapes], body))
+
+
+def text(each):
+    """The loops of a nest without its first line."""
+    return "\n".join(str(each).splitlines()[1:])
+
+
+MAP = nest((32, 784), body=exp)
+PRODUCT = nest((8, 5), (5, 64), body=lambda x, y: dot(x, y, contract=((1,), (0,)), batch=((), ())))
+
+
+def test_coalesce_joins_what_is_walked_as_one():
+    assert text(MAP) == (
+        "  for i0 in 32 parallel\n"
+        "    for i1 in 784\n"
+        "      out0[784*i0 + i1] = exp(in0[784*i0 + i1])"
+    )
+    assert text(coalesce(MAP)) == (
+        "  for i1 in 25088 parallel\n"
+        "    out0[i1] = exp(in0[i1])"
+    )  # fmt: skip
+
+
+def test_coalesce_joins_inner_axes_and_named_sizes():
+    b = named("b")
+    total = coalesce(nest((b, 3, 4, 5), body=lambda x: sum_op(x, axes=(2, 3))))
+    assert text(total) == (
+        "  for i1 in (3*b) parallel\n"
+        "    r0 = 0\n"
+        "    for k3 in 20\n"
+        "      r0 = add(r0, in0[20*i1 + k3])\n"
+        "    out0[i1] = r0"
+    )
+
+
+def test_coalesce_joins_only_two_of_three():
+    each = coalesce(
+        nest((2, 3, 4), (4,), body=lambda x, y: add(x, broadcast(y, shape=(2, 3, 4), axes=(2,))))
+    )
+    assert each.outer == (("i1", 6), ("i2", 4))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x: transpose(exp(x), axes=(1, 0)),
+        lambda x: slice(exp(x), start=(0, 1), limit=(4, 6), stride=(1, 1)),
+        lambda x: add(x, iota(dtype=float32, shape=(4, 6), axis=1)),
+        lambda x: add(x, iota(dtype=float32, shape=(4, 6), axis=0)),
+    ],
+)
+def test_coalesce_leaves_what_is_walked_otherwise(body):
+    before = nest((4, 6), body=body)
+    assert coalesce(before) == before
+
+
+def test_vectorize_marks_an_axis():
+    assert text(vectorize(MAP, "i1")).splitlines()[1] == "    for i1 in 784 vector"
+    total = nest((3, 4), body=lambda x: sum_op(x, axes=(1,)))
+    assert "for k1 in 4 vector" in str(vectorize(total, "k1"))
+
+
+def test_vectorize_refuses():
+    with pytest.raises(ArgumentError, match="every store walks by one"):
+        vectorize(MAP, "i0")
+    with pytest.raises(ArgumentError, match="an axis of the nest"):
+        vectorize(MAP, "k7")
+
+
+def test_jam_marks_rows_and_vectors():
+    before = vectorize(PRODUCT, "i1")
+    assert text(jam(before, "i0", 4, 2)) == (
+        "  for i0 in 8 parallel rows x4\n"
+        "    for i1 in 64 vector x2\n"
+        "      r0 = 0\n"
+        "      for k0 in 5\n"
+        "        r0 = add(r0, multiply(in0[5*i0 + k0], in1[64*k0 + i1]))\n"
+        "      out0[64*i0 + i1] = r0"
+    )
+
+
+def test_jam_refuses():
+    before = vectorize(PRODUCT, "i1")
+    for axis in ("i1", "k0", "z"):
+        with pytest.raises(ArgumentError, match="an outer axis other than the vector axis"):
+            jam(before, axis, 4, 1)
+    for rows, vectors in ((0, 1), (1, 0)):
+        with pytest.raises(ArgumentError, match="at least one row and vector"):
+            jam(before, "i0", rows, vectors)
+
+
+@pytest.mark.parametrize("most", [6, 14])
+@pytest.mark.parametrize("extent", [1, 2, 9, 14, 15, 16, 28, 30, 64, 97, 1000])
+def test_rows_make_few_tiles_that_are_full(extent, most):
+    def tiles(rows):
+        return -(-extent // rows)
+
+    rows = best_rows(extent, most)
+    assert 1 <= rows <= most and tiles(rows) == tiles(most)
+    assert rows in (1, most // 2 + 1) or tiles(rows - 1) > tiles(most)
+
+
+def test_rows_of_no_and_of_unknown_extent():
+    assert best_rows(0, 14) == 1
+    assert best_rows(named("b"), 14) == 8
+    assert best_rows(named("b"), 6) == 6
+
+
+def test_the_recipe_chooses_neighbours():
+    rows = schedule(nest((7, 100), body=lambda x: max_op(x, axes=(1,))))
+    assert rows.vector == "k1", "neighbours in memory are the steps of the sum"
+    columns = schedule(nest((7, 100), body=lambda x: max_op(x, axes=(0,))))
+    assert columns.vector == "i0" and columns.rows is None
+    turned = schedule(nest((50, 40), body=lambda x: transpose(exp(x), axes=(1, 0))))
+    assert turned.vector == "i1", "stores are neighbours, loads are gathered"
+    assert schedule(nest((), body=exp)).vector is None
+
+
+def test_the_recipe_gives_contractions_a_tile_that_fits_the_registers():
+    for lanes, registers in ((16, 32), (8, 16), (4, 16), (4, 32)):
+        each = schedule(PRODUCT, lanes, registers)
+        assert each.vector == "i1" and each.rows[0] == "i0"
+        assert each.rows[1] * each.vectors + each.vectors + 1 <= registers
+    narrow = nest((8, 5), (5, 9),
+                  body=lambda x, y: dot(x, y, contract=((1,), (0,)), batch=((), ())))  # fmt: skip
+    assert schedule(narrow, 16, 32).vectors == 1
+
+
+def test_a_sum_of_products_is_a_contraction_and_nothing_else_is():
+    pair = ((3, 4), (3, 4))
+    assert is_contraction(nest(*pair, body=lambda x, y: sum_op(multiply(x, y), axes=(0,))))
+    assert not is_contraction(nest(*pair, body=lambda x, y: sum_op(add(x, y), axes=(0,))))
+    assert not is_contraction(nest(*pair, body=lambda x, y: max_op(multiply(x, y), axes=(0,))))
+    assert not is_contraction(MAP)
+    assert is_contraction(
+        nest(*pair, body=lambda x, y: sum_op(multiply(x, y), axes=(0,)), dtype=int32)
+    )

@@ -1,0 +1,198 @@
+"""Contractions and windows in the forms that a nest computes: which apply, and that bits are kept."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import thalweg.ops.vocabulary  # noqa: F401  declares every op
+from thalweg.backends.llvm.native import is_native
+from thalweg.ir.dim import named
+from thalweg.ir.function import Function, build
+from thalweg.ir.op import vocabulary
+from thalweg.ir.types import as_dtype, float32, tensor_type
+from thalweg.ir.verify import verify
+from thalweg.ops.contract import conv, dot
+from thalweg.ops.window import window_max, window_pick, window_scatter, window_sum
+from thalweg.passes.arrange import arrange
+from thalweg.passes.fuse import REDUCTIONS
+from thalweg.transforms.evaluate import run
+
+
+def check(body, *arrays, tolerance=0.0) -> Function:
+    """The arranged Function, which has the value of what it was made from."""
+    types = [tensor_type(as_dtype(array.dtype), array.shape) for array in arrays]
+    function = build("f", types, body)
+    result = verify(arrange(function))
+    assert result.result_types == function.result_types
+    for found, wanted in zip(run(result, *arrays), run(function, *arrays), strict=True):
+        assert found.dtype == wanted.dtype and found.shape == wanted.shape
+        if tolerance:
+            np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
+        else:
+            np.testing.assert_array_equal(found, wanted)
+    return result
+
+
+def names(function: Function) -> list[str]:
+    return [node.op.name for node in function.order() if node.op.name != "parameter"]
+
+
+def random(*shape, seed=0, dtype=np.float32):
+    return np.asarray(np.random.default_rng(seed).normal(size=shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (1, 0), (2, 3), (0, 1)])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize(("stride", "spread"), [(1, 1), (2, 1), (1, 2), (3, 2)])
+def test_convolutions(padding, dilation, stride, spread):
+    attrs = {
+        "strides": (stride, 1), "padding": (padding, (1, 1)), "input_dilation": (dilation, 1),
+        "kernel_dilation": (spread, 1), "feature_groups": 1, "batch_groups": 1,
+    }  # fmt: skip
+    result = check(
+        lambda x, k: conv(x, k, **attrs), random(2, 7, 4, 3), random(2, 3, 3, 2, seed=1),
+        tolerance=1e-5,
+    )  # fmt: skip
+    assert names(result) == ["constant", "pad", "conv"]
+    assert is_native(result.results[0])
+
+
+def test_convolutions_that_stay():
+    x, k = random(2, 6, 4), random(3, 2, 4, seed=1)
+    plain = {"strides": (1,), "padding": ((0, 0),), "input_dilation": (1,),
+             "kernel_dilation": (1,), "feature_groups": 1, "batch_groups": 1}  # fmt: skip
+    assert names(check(lambda x, k: conv(x, k, **plain), x, random(3, 4, 4))) == ["conv"]
+    grouped = plain | {"feature_groups": 2, "padding": ((1, 1),)}
+    assert names(check(lambda x, k: conv(x, k, **grouped), x, k)) == ["conv"]
+    padded = plain | {"padding": ((1, 1),)}
+    empty = check(lambda x, k: conv(x, k, **padded), random(0, 6, 4), random(3, 4, 4))
+    assert names(empty) == ["conv"]
+
+
+def test_a_batch_of_any_size_is_padded():
+    b = named("b")
+    attrs = {"strides": (1,), "padding": ((1, 1),), "input_dilation": (1,),
+             "kernel_dilation": (1,), "feature_groups": 1, "batch_groups": 1}  # fmt: skip
+    types = [tensor_type(float32, (b, 6, 4)), tensor_type(float32, (3, 4, 2))]
+    function = build("f", types, lambda x, k: conv(x, k, **attrs))
+    result = verify(arrange(function))
+    assert names(result) == ["constant", "pad", "conv"]
+    x, k = random(5, 6, 4), random(3, 4, 2)
+    np.testing.assert_allclose(run(result, x, k)[0], run(function, x, k)[0], rtol=1e-5, atol=1e-6)
+
+
+DOTS = [
+    # lhs, rhs, contract, batch, is the second operand turned
+    ((3, 4), (4, 5), ((1,), (0,)), ((), ()), False),
+    ((3, 4), (5, 4), ((1,), (1,)), ((), ()), True),
+    ((4, 3), (5, 4), ((0,), (1,)), ((), ()), True),
+    ((4, 3), (4, 5), ((0,), (0,)), ((), ()), False),
+    ((2, 3, 4), (2, 5, 4), ((2,), (2,)), ((0,), (0,)), True),
+    ((3, 4, 2), (5, 2, 4), ((1,), (2,)), ((2,), (1,)), True),
+    ((3, 4, 6), (6, 5, 4), ((1, 2), (2, 0)), ((), ()), True),
+    ((3, 4), (4,), ((1,), (0,)), ((), ()), False),
+    ((4,), (5, 4), ((0,), (1,)), ((), ()), True),
+    ((3, 0), (5, 0), ((1,), (1,)), ((), ()), True),
+    ((3, 4), (2, 5, 4), ((1,), (2,)), ((), ()), True),
+]
+
+
+@pytest.mark.parametrize(("lhs", "rhs", "contract", "batch", "is_turned"), DOTS)
+def test_products(lhs, rhs, contract, batch, is_turned):
+    result = check(
+        lambda x, y: dot(x, y, contract=contract, batch=batch),
+        random(*lhs), random(*rhs, seed=1), tolerance=1e-5,
+    )  # fmt: skip
+    assert names(result) == (["transpose", "dot"] if is_turned else ["dot"])
+
+
+@pytest.mark.parametrize("name", ["window_max", "window_min", "window_sum"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "uint8"])
+@pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 0), (0, 2)), ((2, 2), (1, 1))])
+def test_reducing_windows(name, dtype, padding):
+    x = np.random.default_rng(0).integers(0, 9, (7, 6)).astype(as_dtype(dtype).numpy)
+    result = check(
+        lambda x: vocabulary[name](
+            x, window=(3, 2), strides=(2, 1), padding=padding, input_dilation=(1, 1),
+            window_dilation=(1, 2),
+        ),
+        x,
+    )  # fmt: skip
+    is_padded = any(map(any, padding))
+    assert names(result) == (["constant", "pad", name] if is_padded else [name])
+    assert name in REDUCTIONS and is_native(result.results[0])
+
+
+def test_windows_of_padding_alone_and_of_nan():
+    x = np.array([np.nan, 1, -np.inf, np.inf, -0.0, 2], np.float32)
+    for op in (window_max, vocabulary["window_min"], window_sum):
+        check(
+            lambda x, op=op: op(
+                x, window=(2,), strides=(1,), padding=((3, 3),), input_dilation=(1,),
+                window_dilation=(1,),
+            ),
+            x,
+        )  # fmt: skip
+    empty = check(
+        lambda x: window_max(
+            x, window=(2, 1), strides=(1, 1), padding=((1, 1), (0, 0)), input_dilation=(1, 1),
+            window_dilation=(1, 1),
+        ),
+        np.zeros((3, 0), np.float32),
+    )  # fmt: skip
+    assert names(empty) == ["window_max"]
+
+
+# Gradients of extrema -----------------------------------------------------------------------------
+
+TIES = np.array([1, 1, 2, 2, np.nan, 0, 3, np.nan, -np.inf, -np.inf, np.inf, np.inf], np.float32)
+"""Values among which windows have ties, NaN, and infinities only."""
+
+
+def tiled(window):
+    rank = len(window)
+    return {"window": window, "strides": window, "padding": ((0, 0),) * rank,
+            "input_dilation": (1,) * rank, "window_dilation": (1,) * rank}  # fmt: skip
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [((12,), (2,)), ((12,), (5,)), ((7, 6), (2, 3)), ((2, 8, 7, 3), (1, 2, 2, 1)),
+     ((5, 4), (1, 4)), ((4, 4), (4, 4)), ((3, 3), (4, 1)), ((4, 6), (1, 1))],
+)  # fmt: skip
+def test_windows_side_by_side(direction, shape, window):
+    count = int(np.prod(shape))
+    attrs = tiled(window) | {"direction": direction}
+    outputs = tuple(size // width for size, width in zip(shape, window, strict=True))
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        x = (generator.permutation(np.resize(TIES, count)) if seed % 2 else
+             generator.integers(0, 3, count).astype(np.float32)).reshape(shape)  # fmt: skip
+        dy, y = random(*outputs, seed=seed), random(*shape, seed=seed)
+        scattered = check(lambda x, dy: window_scatter(x, dy, **attrs), x, dy)
+        picked = check(lambda x, y: window_pick(x, y, **attrs), x, y)
+        is_split = any(width > 1 for width in window)
+        assert ("window_scatter" in names(scattered)) == (not is_split)
+        assert ("window_pick" in names(picked)) == (not is_split)
+
+
+def test_integers_side_by_side():
+    x = np.random.default_rng(0).integers(0, 3, (6, 6)).astype(np.int32)
+    for direction, axis in itertools.product(("max", "min"), (0, 1)):
+        attrs = tiled((3, 1) if axis else (1, 3)) | {"direction": direction}
+        dy = random(2, 6) if axis else random(6, 2)
+        check(lambda x, dy, attrs=attrs: window_scatter(x, dy, **attrs), x, dy)
+
+
+@pytest.mark.parametrize(
+    "change", [{"strides": (1,)}, {"padding": ((1, 1),)}, {"window_dilation": (2,)}]
+)
+def test_windows_that_overlap_or_leave_the_operand_stay(change):
+    attrs = tiled((2,)) | change | {"direction": "max"}
+    x = TIES.copy()
+    out = run(build("f", [tensor_type(float32, (12,))], lambda x: window_max(
+        x, **{k: v for k, v in attrs.items() if k != "direction"})), x)[0]  # fmt: skip
+    dy = random(*out.shape)
+    assert "window_scatter" in names(check(lambda x, dy: window_scatter(x, dy, **attrs), x, dy))

@@ -1,0 +1,293 @@
+"""Fusion: which values a kernel stores, which it computes again, and that it keeps them all."""
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.backends.llvm.native import is_native
+from thalweg.ir.function import Function, build
+from thalweg.ir.leaves import full
+from thalweg.ir.show import show
+from thalweg.ir.types import float32, tensor_type
+from thalweg.ir.verify import verify
+from thalweg.ops.broadcast import broadcast
+from thalweg.ops.broadcast import sum as sum_op
+from thalweg.ops.contract import dot
+from thalweg.ops.control import call
+from thalweg.ops.elementwise import add, divide, exp, multiply, negative, rsqrt, sin, subtract, tanh
+from thalweg.ops.linalg import cholesky
+from thalweg.ops.movement import reshape, reverse, slice, transpose
+from thalweg.ops.reduce import max as max_op
+from thalweg.passes.arrange import arrange
+from thalweg.passes.check import check_values
+from thalweg.passes.fuse import LONGEST, fuse, kernels
+from thalweg.passes.inline import inline_calls
+from thalweg.passes.pipeline import PIPELINE, run_pass
+from thalweg.tools.programs import random_function
+from thalweg.loops.lower import lower
+
+
+def f32(*shape):
+    return tensor_type(float32, shape)
+
+
+def fused(body, *types) -> Function:
+    """The fused Function, checked: kernels lower, and inlined again the values are the same."""
+    return checked(build("f", types, body))
+
+
+def checked(function: Function) -> Function:
+    result = verify(fuse(function, is_native))
+    for kernel in kernels(result):
+        lower(kernel)
+    check_values("fuse", function, inline_calls(result))
+    return result
+
+
+def parts(function: Function) -> list[list[str]]:
+    """The ops of each kernel."""
+    return [
+        sorted(node.op.name for node in kernel.order() if node.op.name != "parameter")
+        for kernel in kernels(function)
+    ]
+
+
+def product(x, y):
+    return dot(x, y, contract=((1,), (0,)), batch=((), ()))
+
+
+def spread(x, like):
+    """x along the last axis of `like`."""
+    return broadcast(x, shape=like.shape, axes=tuple(range(len(like.shape) - 1)))
+
+
+# What becomes a kernel ----------------------------------------------------------------------------
+
+
+def test_a_chain_is_one_kernel():
+    assert parts(fused(lambda x: negative(tanh(exp(x))), f32(3, 4))) == [["exp", "negative", "tanh"]]
+
+
+def test_moves_inside_a_chain_are_read_in_place():
+    body = lambda x: exp(transpose(reverse(sin(x), axes=(0,)), axes=(1, 0)))  # noqa: E731
+    assert parts(fused(body, f32(3, 4))) == [["exp", "reverse", "sin", "transpose"]]
+
+
+def test_a_view_of_a_stored_value_is_no_kernel():
+    def body(x):
+        y = exp(x)
+        return y, transpose(y, axes=(1, 0)), reshape(y, shape=(12,)), reverse(x, axes=(0,))
+
+    function = fused(body, f32(3, 4))
+    assert parts(function) == [["exp"]]
+    outside = [node.op.name for node in function.order() if node.op.name in ("transpose", "reshape")]
+    assert sorted(outside) == ["reshape", "transpose"]
+
+
+def test_a_move_of_a_computed_value_is_a_kernel():
+    assert parts(fused(lambda x: transpose(exp(x), axes=(1, 0)), f32(3, 4))) == [
+        ["exp", "transpose"]
+    ]
+    chain = lambda x: reverse(slice(exp(x), start=(1,), limit=(3,), stride=(1,)), axes=(0,))  # noqa: E731
+    assert parts(fused(chain, f32(4))) == [["exp", "reverse", "slice"]]
+
+
+def test_operations_that_no_kernel_takes_stay():
+    function = fused(lambda x: exp(cholesky(add(x, x))), f32(3, 3))
+    names = [node.op.name for node in function.order()]
+    assert names == ["parameter", "call", "item", "cholesky", "call", "item"]
+
+
+# Reductions ---------------------------------------------------------------------------------------
+
+
+def test_a_reduction_takes_its_producers_and_its_epilogue():
+    body = lambda x: rsqrt(add(sum_op(multiply(x, x), axes=(1,)), full(1.0, float32, (3,))))  # noqa: E731
+    assert parts(fused(body, f32(3, 4))) == [["add", "constant", "multiply", "rsqrt", "sum"]]
+
+
+def test_a_broadcast_of_a_reduction_makes_it_a_root():
+    body = lambda x: subtract(x, spread(max_op(x, axes=(1,)), x))  # noqa: E731
+    assert parts(fused(body, f32(3, 4))) == [["max"], ["broadcast", "subtract"]]
+
+
+def softmax(x):
+    e = exp(subtract(x, spread(max_op(x, axes=(1,)), x)))
+    return divide(e, spread(sum_op(e, axes=(1,)), e))
+
+
+def test_softmax_is_three_kernels():
+    found = parts(fused(softmax, f32(5, 7)))
+    assert len(found) == 3
+    # exp is dear, but stored it would be a kernel of its own only if both users needed it alike.
+    assert sum("max" in each for each in found) == sum("sum" in each for each in found) == 1
+
+
+def layer_norm(x):
+    scale = full(1 / 7, float32, (5,))
+    mean = multiply(sum_op(x, axes=(1,)), scale)
+    centred = subtract(x, spread(mean, x))
+    variance = multiply(sum_op(multiply(centred, centred), axes=(1,)), scale)
+    return multiply(centred, spread(rsqrt(add(variance, scale)), x))
+
+
+def test_layer_norm_is_three_kernels():
+    assert len(parts(fused(layer_norm, f32(5, 7)))) == 3
+
+
+def test_reductions_over_the_same_axes_share_a_nest():
+    def body(x):
+        return add(sum_op(x, axes=(1,)), max_op(x, axes=(1,)))
+
+    assert parts(fused(body, f32(3, 4))) == [["add", "max", "sum"]]
+    other = fused(lambda x: add(sum_op(x, axes=(1,)), max_op(x, axes=(0,))), f32(3, 3))
+    assert len(parts(other)) == 2
+
+
+# Sharing ------------------------------------------------------------------------------------------
+
+
+def two_sums(value):
+    return lambda x: (sum_op(value(x), axes=(1,)), max_op(value(x), axes=(0,)))
+
+
+def test_dear_shared_producers_are_stored_and_cheap_ones_computed_again():
+    assert parts(fused(two_sums(lambda x: add(x, x)), f32(3, 4))) == [["add", "sum"], ["add", "max"]]
+    dear = parts(fused(two_sums(lambda x: tanh(exp(x))), f32(3, 4)))
+    assert sorted(dear) == [["exp", "tanh"], ["max"], ["sum"]]
+
+
+def momentum(p, v, g):
+    v = add(multiply(v, full(0.9, float32, v.shape)), g)
+    return v, subtract(p, multiply(v, full(0.1, float32, v.shape)))
+
+
+def adam(p, m, v, g):
+    """Both moments are results, and the parameter reads both."""
+    m = add(multiply(m, full(0.9, float32, m.shape)), multiply(g, full(0.1, float32, m.shape)))
+    v = add(multiply(v, full(0.9, float32, m.shape)), multiply(g, g))
+    return m, v, subtract(p, multiply(m, rsqrt(v)))
+
+
+def test_an_update_shares_a_kernel_with_its_moments():
+    assert len(parts(fused(momentum, *[f32(3, 4)] * 3))) == 1
+    assert len(parts(fused(adam, *[f32(3, 4)] * 4))) == 1
+
+
+# Contractions -------------------------------------------------------------------------------------
+
+
+def test_contractions_read_memory_and_take_their_epilogue():
+    def body(x, y, b):
+        z = product(exp(x), transpose(y, axes=(1, 0)))
+        return tanh(add(z, broadcast(b, shape=z.shape, axes=(1,))))
+
+    # The transpose of the second operand is made: its neighbours are the lanes of the result.
+    found = parts(fused(body, f32(3, 4), f32(5, 4), f32(5)))
+    assert found[-1] == ["add", "broadcast", "dot", "tanh"]
+    assert ["exp"] in found
+
+
+def test_the_first_operand_of_a_contraction_may_be_moved():
+    body = lambda x, y: product(transpose(x, axes=(1, 0)), y)  # noqa: E731
+    assert parts(fused(body, f32(4, 3), f32(4, 5))) == [["dot", "transpose"]]
+
+
+def test_two_contractions_are_two_kernels():
+    body = lambda x, y: add(product(x, y), product(y, x))  # noqa: E731
+    found = parts(fused(body, f32(3, 3), f32(3, 3)))
+    assert sorted(found) == [["add", "dot"], ["dot"]]
+
+
+# Order and size -----------------------------------------------------------------------------------
+
+
+def test_kernels_never_wait_for_each_other():
+    """c could join a's kernel or b's, and d the other: then each would need the other first."""
+
+    def body(x, y):
+        a, b = exp(x), exp(y)
+        c = add(a, b)
+        d = multiply(c, a)
+        return a, b, c, d
+
+    assert parts(fused(body, f32(3), f32(3))) == [["add", "exp", "exp", "multiply"]]
+
+    def crossed(x, y):
+        a, b = sum_op(x, axes=(1,)), sum_op(y, axes=(0,))
+        c = add(a, b)
+        d = multiply(c, a)
+        return a, b, c, d
+
+    assert len(parts(fused(crossed, f32(3, 3), f32(3, 3)))) == 3
+
+
+def test_a_group_is_not_joined_by_what_reads_it_at_other_places():
+    def body(x):
+        a = sum_op(x, axes=(1,))
+        b = exp(a)
+        return a, b, add(b, reverse(a, axes=(0,)))
+
+    assert parts(fused(body, f32(3, 4))) == [["exp", "sum"], ["add", "reverse"]]
+
+
+@pytest.mark.parametrize("results", ["last", "all"])
+def test_kernels_are_not_longer_than_the_limit(results):
+    def body(x):
+        values = [x]
+        for _ in range(3 * LONGEST):
+            values.append(sin(values[-1]))
+        return values[1:] if results == "all" else values[-1]
+
+    found = parts(fused(body, f32(2)))
+    assert sum(map(len, found)) == 3 * LONGEST
+    assert max(map(len, found)) <= LONGEST + 1 and len(found) >= 3
+
+
+def test_a_value_used_twice_at_every_step_does_not_grow_without_bound():
+    def body(x):
+        for _ in range(40):
+            x = add(x, x)
+        return x
+
+    assert len(parts(fused(body, f32(2)))) >= 4
+
+
+@pytest.mark.parametrize("first", range(0, 100, 25))
+def test_random_programs_keep_their_values(first):
+    for seed in range(first, first + 25):
+        function = random_function(seed)
+        for stage in PIPELINE:
+            function = run_pass(stage, function)
+        function = arrange(function)
+        result = verify(fuse(function, is_native))
+        assert result.result_types == function.result_types
+        for node in result.order():
+            if node.op is call and node.attrs[0].name.startswith("k"):
+                lower(node.attrs[0])
+        check_values("fuse", function, result)
+
+
+# A whole training step ----------------------------------------------------------------------------
+
+
+def test_the_training_step_of_a_small_network(golden):
+    def step(x, labels, params, speeds):
+        def loss(params):
+            w1, b1, w2, b2 = params
+            y = tw.nn.relu(x @ w1 + b1) @ w2 + b2
+            y = y - tw.max(y, axis=1, keepdims=True)
+            log = y - tw.log(tw.sum(tw.exp(y), axis=1, keepdims=True))
+            return -tw.mean(tw.sum(log * labels, axis=1))
+
+        value, gradients = tw.value_and_grad(loss)(params)
+        speeds = tw.map_leaves(lambda v, g: 0.9 * v + g, speeds, gradients)
+        return value, tw.map_leaves(lambda p, v: p - 0.1 * v, params, speeds), speeds
+
+    shapes = [(6, 5), (5,), (5, 3), (3,)]
+    params = [np.ones(shape, np.float32) for shape in shapes]
+    traced = tw.function(step)
+    x, labels = np.ones((4, 6), np.float32), np.ones((4, 3), np.float32)
+    traced(x, labels, params, params)
+    function = arrange(traced.stages(x, labels, params, params)[PIPELINE[-1].name])
+    golden("fused_training_step", show(checked(function)))
