@@ -7,9 +7,11 @@
 
 Each case is checked against the peer before it is timed. The systems alternate round by round; a
 time is the least of all rounds, a ratio the median over the rounds of the peer's time by ours, so
-above 1 we are faster. Each number of threads has a process of its own, because NumPy takes its from
-the environment. PyTorch runs convolutions in the faster of its two memory layouts. Rates count the
-arithmetic of the definition, and the bytes that must be read and written once.
+above 1 we are faster. Each number of threads has a process of its own, because NumPy takes its
+from the environment. On one thread a time is that of the processor, which other programs disturb
+less; on several it is that of the wall. PyTorch runs convolutions in the faster of its two memory
+layouts. Rates count the arithmetic of the definition, and the bytes that must be read and written
+once.
 """
 
 import argparse
@@ -225,7 +227,8 @@ def pointwise(torch: Any, is_quick: bool) -> Iterator[Case]:
 
     yield Case(
         "copy (ours: negate)",
-        {"thalweg": compiled(lambda x: -x, x), "torch": a.clone, "numpy": x.copy}, 0, 2 * size, None,
+        {"thalweg": compiled(lambda x: -x, x), "torch": a.clone, "numpy": x.copy},
+        0, 2 * size, None,
     )  # fmt: skip
     yield Case(
         "chain of ten",
@@ -261,7 +264,8 @@ def rows(torch: Any, is_quick: bool) -> Iterator[Case]:
         a = torch.from_numpy(x)
         yield Case(
             f"softmax {shape[0]}x{shape[1]}",
-            {"thalweg": compiled(tw.nn.softmax, x), "torch": lambda a=a: torch.softmax(a, -1)},
+            {"thalweg": compiled(lambda x: tw.nn.softmax(x), x),
+             "torch": lambda a=a: torch.softmax(a, -1)},
             5 * x.size, 2 * x.nbytes,
         )  # fmt: skip
     for shape in ((512, 768),) if is_quick else ((512, 768), (8192, 768)):
@@ -474,15 +478,16 @@ def measure(case: Case, kind: str) -> dict[str, Any]:
     # Short calls are timed many at once, so that the clock does not count.
     repeats = {name: max(1, math.ceil(2e-3 / taken)) for name, taken in once.items()}
     spent = sum(repeats[name] * once[name] for name in once)
+    clock = time.process_time if os.environ["THALWEG_THREADS"] == "1" else time.perf_counter
     count = max(ROUNDS[kind], min(60, math.ceil(len(once) * SECONDS[kind] / spent)))
     rounds = []
     for _ in range(count):
         times = {}
         for name, call in case.calls.items():
-            begin = time.perf_counter()
+            begin = clock()
             for _ in range(repeats[name]):
                 call()
-            times[name] = (time.perf_counter() - begin) / repeats[name]
+            times[name] = (clock() - begin) / repeats[name]
         rounds.append(times)
     found: dict[str, Any] = {"name": case.name, "flops": case.flops, "bytes": case.bytes}
     found["seconds"] = {name: min(each[name] for each in rounds) for name in case.calls}
@@ -528,7 +533,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     """The numbers as tables."""
     for threads, groups in found["threads"].items():
         table = Table(title=f"threads: {threads}", title_justify="left")
-        table.add_column("case")
+        table.add_column("case", no_wrap=True)
         for column in ("µs", "torch µs", "numpy µs", "GFLOP/s", "GB/s", "torch", "numpy"):
             table.add_column(column, justify="right")
         for name, cases in groups.items():
@@ -580,7 +585,9 @@ def main() -> None:
         found["threads"][count] = child(["--inside", kind, *names], with_threads(count))
     if "compile" in groups:
         found["first_call_seconds"] = compile_times()
-    print(json.dumps(found, indent=2)) if given.json else show(found, Console())
+    print(json.dumps(found, indent=2)) if given.json else show(
+        found, Console(width=max(110, Console().width))
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Native programs against the reference interpreter, which is the definition."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -18,13 +19,14 @@ from thalweg.backends.llvm.program import Program, kernel_of
 from thalweg.base.errors import ArgumentError
 from thalweg.ir.dim import named
 from thalweg.ir.function import Function, build
-from thalweg.ir.leaves import full
+from thalweg.ir.leaves import full, items
 from thalweg.ir.op import vocabulary
-from thalweg.ir.types import as_dtype, bool_, float32, float64, int32, tensor_type
+from thalweg.ir.types import as_dtype, bool_, float16, float32, float64, int32, tensor_type
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import conv, dot
-from thalweg.ops.elementwise import add, cosh, exp, multiply, sin, subtract, tanh
+from thalweg.ops.control import HostFunction, callback, switch
+from thalweg.ops.elementwise import add, cast, cosh, exp, multiply, sin, subtract, tanh
 from thalweg.ops.linalg import cholesky
 from thalweg.ops.movement import reverse, slice, transpose
 from thalweg.ops.reduce import max as max_op
@@ -232,6 +234,43 @@ def test_segments_run_between_kernels():
 
     program = check(build("f", [type], body), eye)
     assert [step.kernel is None for step in program.steps].count(False) == 2
+
+
+def test_a_cpu_without_float16_leaves_it_to_the_definitions(monkeypatch):
+    x = tensor_type(float16, (3,))
+    function = build("f", [x], lambda x: (exp(x), exp(cast(x, dtype=float32))))
+    arrays = random(0, (3,), dtype=np.float16)
+    assert len(check(function, *arrays).kernels) == 2
+    host = dataclasses.replace(jit.machine(), has_half=False)
+    monkeypatch.setattr(jit, "machine", lambda: host)
+    program = check(function, *arrays)
+    assert [kernel.nest.outputs[0].dtype for kernel in program.kernels] == [float32]
+
+
+def test_a_host_function_of_nothing_is_called_every_time():
+    calls = []
+
+    def count():
+        calls.append(None)
+        return np.array(len(calls), np.float32)
+
+    scalar = tensor_type(float32, ())
+    host = HostFunction("count", count)
+    one, two = (
+        build(name, [], body)
+        for name, body in (
+            ("one", lambda: items(callback(function=host, types=(scalar,)))),
+            ("two", lambda: full(0, float32)),
+        )
+    )
+    bodies = [
+        lambda x: add(x, items(callback(function=host, types=(scalar,)))[0]),
+        lambda x: add(x, items(switch(full(0, int32), branches=(one, two)))[0]),
+    ]
+    for body in bodies:
+        calls.clear()
+        program = Program(build("f", [scalar], body))
+        assert [float(program.run(np.zeros((), np.float32))[0]) for _ in range(3)] == [1, 2, 3]
 
 
 # Random programs ----------------------------------------------------------------------------------

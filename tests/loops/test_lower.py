@@ -13,6 +13,9 @@ from thalweg.ir.dim import named
 from thalweg.ir.function import Function, build
 from thalweg.ir.leaves import full
 from thalweg.ir.types import bfloat16, bool_, float16, float32, float64, int32, tensor_type
+from thalweg.loops.lower import lower
+from thalweg.loops.nest import Affine
+from thalweg.loops.schedule import schedule
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import conv, dot
@@ -21,9 +24,6 @@ from thalweg.ops.movement import iota, reshape, reverse, slice, transpose
 from thalweg.ops.reduce import any as any_op
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.window import window_max
-from thalweg.loops.lower import lower
-from thalweg.loops.nest import Affine
-from thalweg.loops.schedule import schedule
 
 B = named("b")
 
@@ -84,7 +84,9 @@ KERNELS = {
         [tensor_type(bfloat16, (5, 9)), tensor_type(float16, (5, 9)), tensor_type(bool_, (5, 9))],
         lambda x, y, p: select(p, cast(x, dtype=float64), cast(y, dtype=float64)),
     ),
-    "truth": build("truth", [f32(40)], lambda x: any_op(less(x, full(0, float32, (40,))), axes=(0,))),
+    "truth": build(
+        "truth", [f32(40)], lambda x: any_op(less(x, full(0, float32, (40,))), axes=(0,))
+    ),
 }  # fmt: skip
 
 

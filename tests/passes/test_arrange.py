@@ -1,4 +1,4 @@
-"""Contractions and windows in the forms that a nest computes: which apply, and that bits are kept."""
+"""Contractions and windows in the forms that a nest computes: which apply, and values are kept."""
 
 import itertools
 
@@ -160,7 +160,7 @@ def tiled(window):
 @pytest.mark.parametrize(
     ("shape", "window"),
     [((12,), (2,)), ((12,), (5,)), ((7, 6), (2, 3)), ((2, 8, 7, 3), (1, 2, 2, 1)),
-     ((5, 4), (1, 4)), ((4, 4), (4, 4)), ((3, 3), (4, 1)), ((4, 6), (1, 1))],
+     ((5, 4), (1, 4)), ((4, 4), (4, 4)), ((0, 3), (4, 1)), ((4, 6), (1, 1))],
 )  # fmt: skip
 def test_windows_side_by_side(direction, shape, window):
     count = int(np.prod(shape))
@@ -173,9 +173,19 @@ def test_windows_side_by_side(direction, shape, window):
         dy, y = random(*outputs, seed=seed), random(*shape, seed=seed)
         scattered = check(lambda x, dy: window_scatter(x, dy, **attrs), x, dy)
         picked = check(lambda x, y: window_pick(x, y, **attrs), x, y)
-        is_split = any(width > 1 for width in window)
+        is_split = count > 0 and any(width > 1 for width in window)
         assert ("window_scatter" in names(scattered)) == (not is_split)
         assert ("window_pick" in names(picked)) == (not is_split)
+
+
+@pytest.mark.parametrize("name", ["window_max", "window_min"])
+@pytest.mark.parametrize(
+    ("shape", "window"), [((12,), (5,)), ((3, 4), (1, 2)), ((4, 3), (1, 1)), ((0, 4), (1, 2))]
+)
+def test_extrema_side_by_side(name, shape, window):
+    for seed in range(4):
+        x = np.random.default_rng(seed).permutation(np.resize(TIES, int(np.prod(shape))))
+        check(lambda x: vocabulary[name](x, **tiled(window)), x.reshape(shape))
 
 
 def test_integers_side_by_side():

@@ -159,6 +159,7 @@ class TracedFunction:
         self.name = str(name or getattr(function, "__name__", "function"))
         self.static = (static,) if isinstance(static, str) else tuple(static)
         self.signature = _signature(function)
+        self._positional = _positional(self.signature)
         self.given_shapes = {key: tuple(shape) for key, shape in (shapes or {}).items()}
         self._check_names()
         self._traces = Traces()
@@ -189,6 +190,7 @@ class TracedFunction:
         if self._method_signature is None:
             self._method_signature = _signature(bound.python_function)
         bound.signature = self._method_signature
+        bound._positional = _positional(bound.signature)
         bound._traces = self._traces_of(instance)
         return bound
 
@@ -323,6 +325,8 @@ class TracedFunction:
         if self.signature is None:
             names = tuple(f"x{index}" for index in range(len(args))) + tuple(sorted(kwargs))
             return names, (*args, *(kwargs[name] for name in sorted(kwargs)))
+        if self._positional and not kwargs and len(args) == len(self._positional):
+            return self._positional, args
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -620,6 +624,16 @@ def _signature(python_function: Callable) -> inspect.Signature | None:
         return inspect.signature(python_function)
     except (TypeError, ValueError):
         return None
+
+
+def _positional(signature: inspect.Signature | None) -> tuple[str, ...]:
+    """The parameters' names, where each takes one positional argument; else nothing."""
+    if signature is None:
+        return ()
+    parameter = inspect.Parameter
+    plain = {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}
+    is_plain = all(each.kind in plain for each in signature.parameters.values())
+    return tuple(signature.parameters) if is_plain else ()
 
 
 def _origins(names: Sequence[str], values: Sequence[Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
     coalesce(nest)           neighbouring axes that every access walks as one become one
     vectorize(nest, axis)    the axis becomes the lanes of vectors
+    widen(nest, vectors)     several vectors of a reduction are done together
     jam(nest, axis, rows, vectors)  several steps of an outer axis, and vectors, are done together
     schedule(nest)           the recipe for nests without a recipe of their own
 
@@ -112,6 +113,23 @@ def jam(nest: Nest, axis: str, rows: int, vectors: int) -> Nest:
     return replace(nest, rows=(axis, rows), vectors=vectors)
 
 
+def widen(nest: Nest, vectors: int) -> Nest:
+    """Reduce several vectors of neighbouring outputs at once.
+
+    before                        after, vectors=2
+    for i vector                  for i vector x2
+      r = 0                         r0 = 0; r1 = 0
+      for k in 64                   for k in 64
+        r += a[k, i]                  r0 += a[k, i]
+                                      r1 += a[k, i + lanes]
+    """
+    if nest.vector not in dict(nest.outer) or not nest.reductions or nest.rows:
+        raise ArgumentError(explain("widen", "reductions along vectors of outputs", nest.name))
+    if vectors < 1:
+        raise ArgumentError(explain("widen", "at least one vector", f"{vectors}"))
+    return replace(nest, vectors=vectors)
+
+
 def best_rows(extent: Size, most: int) -> int:
     """The number of rows up to `most` that makes the fewest tiles, and of those the fullest."""
     if not isinstance(extent, int):
@@ -153,8 +171,11 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
     if not neighbours(best):
         return nest
     nest = vectorize(nest, best)
-    if not is_contraction(nest) or best not in dict(nest.outer):
+    if best not in dict(nest.outer) or not nest.reductions:
         return nest
+    if not is_contraction(nest):
+        # Wide strips read longer runs of memory; long bodies would make much code of them.
+        return widen(nest, 8 if len(accesses) <= 3 else 2)
     others = [(axis, size) for axis, size in nest.outer if axis != best]
     if not others:
         return nest

@@ -4,6 +4,8 @@ conv(x, k, padding=p, input_dilation=d)   conv(pad(x, 0, p, interior=d-1), k)
 dot(x, y) that sums y's last axis         dot(x, transpose(y)), so that neighbours of y are
                                           neighbours of the result
 window_max(x, padding=p), ..._min, ..._sum        the same of pad(x, identity, p)
+window_max, window_min of windows that touch and do not overlap
+                                          max, min over the places of each window
 window_scatter, window_pick of windows that touch and do not overlap
                                           the first place of each window that holds its
                                           extremum, found by two reductions: no index arrays
@@ -88,6 +90,10 @@ def _product(node: Node, lhs: Node, rhs: Node) -> Node | None:
 
 def _reducer(node: Node, x: Node) -> Node | None:
     attrs = node.attributes
+    if node.op is not window_sum and _is_tiling(attrs, x):
+        # The same node that the gradient asks for, so that it is computed once.
+        parts, places = _split(x, attrs["window"])
+        return (max_op if node.op is window_max else min_op)(parts, axes=places)
     padding = attrs["padding"]
     is_plain = all(low == high == 0 for low, high in padding)
     if is_plain or not _has_elements(x) or any(each != 1 for each in attrs["input_dilation"]):

@@ -7,8 +7,8 @@ operation outside any kernel needs it, when several kernels need it and it is de
 when it is a reduction whose result is asked for at other places than its own, or when a reshape or
 a contraction reads it. All else is computed where it is used. So a reduction takes its producers
 with it, and stays inside the kernel of its user when that works on the reduction's own places (an
-epilogue). Roots of one shape that read each other at the same places are stored by one kernel, as long as
-everything else that they read is finished before.
+epilogue). Roots of one shape that read each other at the same places are stored by one kernel, as
+long as everything else that they read is finished before.
 """
 
 from collections.abc import Callable, Sequence
@@ -93,8 +93,11 @@ COSTLY = frozenset(
         "remainder",
     )
 )
-"""Ops that alone are dear."""
+"""Ops that alone are dear, beside contractions: what is added to one is stored with it."""
 
+
+FREE = MOVES | {"constant"}
+"""Ops that cost nothing to do again."""
 
 LONGEST = 200
 """Nodes in one kernel: LLVM's time grows faster than the text it is given."""
@@ -146,9 +149,12 @@ class _Fusion:
         whole: dict[Node, int] = {}
         length: dict[Node, int] = {}
         for node in self.order:
-            own = DEAR if node.op.name in COSTLY else 1
+            name = node.op.name
+            own = DEAR if name in COSTLY or name in CONTRACTIONS else int(name not in FREE)
             inner = [arg for arg in node.args if self._is_inside(arg)]
             weight[node] = own + sum(weight[arg] for arg in inner)
+            if self._signature(node) is not None:
+                weight[node] = 0  # stored wherever two kernels need it: never done again
             whole[node] = length[node] = 1 + sum(length[arg] for arg in inner)
             if length[node] > LONGEST:
                 stored.add(node)

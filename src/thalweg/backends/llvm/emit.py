@@ -40,6 +40,8 @@ TILES = 4
 """Tiles of rows in one task: what they share of the other operand stays in the nearest cache."""
 BLOCK = 8192
 """Elements of the vector axis in one task, where no other axis makes tasks."""
+REDUCED_BLOCK = 512
+"""The same for reductions: each of these elements is many steps."""
 
 PARAMETERS = ("ptr %buffers", "ptr %sizes", "i64 %begin", "i64 %end")
 
@@ -91,8 +93,12 @@ def tasks_of(nest: Nest) -> Size:
         elif axis != nest.vector:
             total = total * extent
     if not rest and nest.vector in dict(nest.outer):
-        return (dict(nest.outer)[nest.vector] + (BLOCK - 1)) // BLOCK
+        return ceil_div(dict(nest.outer)[nest.vector], _block(nest))
     return total
+
+
+def _block(nest: Nest) -> int:
+    return REDUCED_BLOCK if nest.reductions else BLOCK
 
 
 def lanes_of(nest: Nest) -> int:
@@ -105,6 +111,20 @@ def lanes_of(nest: Nest) -> int:
 def emit(nest: Nest) -> str:
     """The LLVM IR of a nest."""
     return _Emitter(nest).text()
+
+
+def _entry(name: str, count: int) -> str:
+    """The function that is called: it passes the addresses in `buffers` on one by one."""
+    block = Block()
+    pointers = []
+    for index in range(count):
+        address = block.name()
+        block.emit(f"{address} = getelementptr ptr, ptr %buffers, i64 {index}")
+        pointers.append(block.name())
+        block.emit(f"{pointers[-1]} = load ptr, ptr {address}")
+    given = [f"ptr {each}" for each in (*pointers, "%sizes")]
+    block.emit(f"call void @{name}_body({', '.join([*given, *PARAMETERS[2:]])})")
+    return function_text(name, PARAMETERS, block)
 
 
 class _Emitter:
@@ -122,17 +142,18 @@ class _Emitter:
 
     def text(self) -> str:
         block, nest = self.block, self.nest
-        for index in range(len(nest.inputs) + len(nest.outputs)):
-            address = block.name()
-            block.emit(f"{address} = getelementptr ptr, ptr %buffers, i64 {index}")
-            self.pointers.append(block.name())
-            block.emit(f"{self.pointers[-1]} = load ptr, ptr {address}")
+        count = len(nest.inputs) + len(nest.outputs)
+        self.pointers = [f"%buffer{index}" for index in range(count)]
         for size, index in self.sizes.items():
             address = block.name()
             block.emit(f"{address} = getelementptr i64, ptr %sizes, i64 {index}")
             self.size_values[size] = block.assign(f"load i64, ptr {address}", int64)
         self._tasks()
-        return function_text(nest.name, PARAMETERS, block)
+        # Results are fresh arrays: told so, LLVM computes outside a loop what the loop does not
+        # change.
+        parameters = [f"ptr noalias {each}" for each in (*self.pointers, "%sizes")]
+        body = function_text(f"{nest.name}_body", [*parameters, *PARAMETERS[2:]], block)
+        return body.replace("define void", "define internal void") + _entry(nest.name, count)
 
     # Loops ------------------------------------------------------------------------------------
 
@@ -143,11 +164,11 @@ class _Emitter:
         outer = dict(nest.outer)
         if not rest and nest.vector in outer:
             assert nest.vector is not None
-            length = number(BLOCK, int64)
+            length = number(_block(nest), int64)
             start = block.multiply(begin, length)
             whole = self.size(outer[nest.vector])
             limit = block.intrinsic("smin", block.multiply(end, length), whole)
-            self._vector_loop(nest.vector, start, limit, self._tile)
+            self._strips(start, limit)
             return
         with block.loop(begin, end, number(1, int64)) as task:
             remaining = task
@@ -165,7 +186,7 @@ class _Emitter:
             elif nest.vector in outer:
                 assert nest.vector is not None
                 whole = self.size(outer[nest.vector])
-                self._vector_loop(nest.vector, number(0, int64), whole, self._tile)
+                self._strips(number(0, int64), whole)
             else:
                 self._row()
 
@@ -313,26 +334,53 @@ class _Emitter:
         left = block.subtract(limit, index)
         return block.compare("lt", block.steps(self.lanes), block.splat(left, self.lanes))
 
-    def _tile(self, mask: Value | None) -> None:
-        """One vector of outputs: the lanes are neighbouring outputs, inner axes run inside."""
+    def _strips(self, start: Value, limit: Value) -> None:
+        """Strips of as many vectors as the nest says, then single vectors."""
         block, nest = self.block, self.nest
+        assert nest.vector is not None
+        if nest.vectors > 1:
+            wide = number(self.lanes * nest.vectors, int64)
+            length = block.subtract(limit, start)
+            middle = block.add(start, block.subtract(length, block.binary("urem", length, wide)))
+            with block.loop(start, middle, wide) as index:
+                self.axes[nest.vector] = index
+                self._tile(None, nest.vectors)
+            start = middle
+        self._vector_loop(nest.vector, start, limit, self._tile)
+
+    def _tile(self, mask: Value | None, vectors: int = 1) -> None:
+        """Vectors of outputs: the lanes are neighbouring outputs, inner axes run inside."""
+        block, nest = self.block, self.nest
+        assert nest.vector is not None
+        left = self.axes[nest.vector]
         places = [
-            block.register(self._identity(reduction, self.lanes)) for reduction in nest.reductions
+            [block.register(self._identity(each, self.lanes)) for each in nest.reductions]
+            for _ in range(vectors)
         ]
-        self._reset(places)
+        for column in places:
+            self._reset(column)
+
+        def at(position: int) -> None:
+            offset = number(position * self.lanes, int64)
+            self.axes[nest.vector] = block.add(left, offset)  # type: ignore[index]
 
         def step() -> None:
-            values = self.values([each.value for each in nest.reductions], self.lanes, mask)
-            for place, reduction, value in zip(places, nest.reductions, values, strict=True):
-                self._combine(place, reduction, value, self.lanes)
+            for position, column in enumerate(places):
+                at(position)
+                values = self.values([each.value for each in nest.reductions], self.lanes, mask)
+                for place, reduction, value in zip(column, nest.reductions, values, strict=True):
+                    self._combine(place, reduction, value, self.lanes)
 
-        if places:
+        if nest.reductions:
             self._inner_loops(list(nest.inner), step)
-        registers = [
-            block.get(place, self._identity(reduction, self.lanes))
-            for place, reduction in zip(places, nest.reductions, strict=True)
-        ]
-        self._stores(self.lanes, mask, registers)
+        for position, column in enumerate(places):
+            at(position)
+            registers = [
+                block.get(place, self._identity(reduction, self.lanes))
+                for place, reduction in zip(column, nest.reductions, strict=True)
+            ]
+            self._stores(self.lanes, mask, registers)
+        self.axes[nest.vector] = left
 
     def _row(self) -> None:
         """One output: the lanes are neighbouring steps of an inner axis, or there are none."""

@@ -28,12 +28,17 @@ KEY_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the emitter knows of a CPU: its name, features, and the bits of a vector register."""
+    """What the emitter knows of a CPU: its name, features, and the bits of a vector register.
+
+    `has_half` says whether it converts to and from float16 itself; elsewhere LLVM calls functions
+    that no library at hand has.
+    """
 
     cpu: str
     features: str
     vector_bits: int
     registers: int
+    has_half: bool = True
 
     def lanes(self, bits: int) -> int:
         """How many elements of so many bits fit a vector register."""
@@ -52,7 +57,8 @@ def machine() -> Machine:
         bits, registers = 256, 16
     else:
         bits, registers = 128, 32 if found.get("neon") else 16
-    return Machine(llvm().get_host_cpu_name(), found.flatten(), bits, registers)
+    has_half = found.get("f16c", True)  # named on x86 alone; others have it from the start
+    return Machine(llvm().get_host_cpu_name(), found.flatten(), bits, registers, has_half)
 
 
 @functools.cache
@@ -189,9 +195,13 @@ def write_entry(key: str, payload: bytes) -> None:
         return
     try:
         handle, temporary = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
-        os.replace(temporary, folder / key)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
+            os.replace(temporary, folder / key)
+        except BaseException:
+            os.unlink(temporary)
+            raise
     except OSError as error:
         warnings.warn(f"Compiled code could not be kept on disk: {error}.", stacklevel=2)
 

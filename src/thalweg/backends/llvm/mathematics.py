@@ -7,7 +7,7 @@ Those of float64 and long division call the C library. NaN, infinities, zeros of
 denormal numbers come out as NumPy has them.
 
 On values that fill a register of AVX-512 a few of its own instructions stand in for several
-others, with the same results; only `_quotient` may then differ in the last bit.
+others, with the same results bit for bit.
 
 `thalweg.tools.ulp` measures the errors; docs/mathematics.md has them.
 
@@ -348,14 +348,14 @@ def _fills_avx512(x: Lanes) -> bool:
     return machine().vector_bits == 512 and bits == 512
 
 
-def _avx512(name: str, x: Lanes, *others: Lanes | int, rounding: bool = True) -> Lanes:
+def _avx512(name: str, x: Lanes, *others: Lanes | int) -> Lanes:
     """An instruction of AVX-512 on whole registers; numbers are immediate operands."""
     kind, lanes = x.value.type, x.value.lanes
     operands = [x.value.typed]
     operands += [each.value.typed if isinstance(each, Lanes) else f"i32 {each}" for each in others]
     # What masked-out lanes get, the mask, and the current rounding mode.
-    operands += [f"{kind} zeroinitializer", f"i{lanes} -1", *(["i32 4"] if rounding else [])]
-    function = f"@llvm.x86.avx512.{name}.{'pd' if x.is_double else 'ps'}.512"
+    operands += [f"{kind} zeroinitializer", f"i{lanes} -1", "i32 4"]
+    function = f"@llvm.x86.avx512.mask.{name}.{'pd' if x.is_double else 'ps'}.512"
     types = ", ".join(kind if each.startswith("<") else each.split()[0] for each in operands)
     x.block.declarations.add(f"declare {kind} {function}({types})")
     text = f"call {kind} {function}({', '.join(operands)})"
@@ -365,22 +365,12 @@ def _avx512(name: str, x: Lanes, *others: Lanes | int, rounding: bool = True) ->
 def _scale(x: Lanes, n: Lanes) -> Lanes:
     """x * 2**n for integral n of up to twice the exponent's range, rounded once."""
     if _fills_avx512(x):
-        return _avx512("mask.scalef", x, n)
+        return _avx512("scalef", x, n)
     whole = (n + MAGIC).bits() - MAGIC_BITS
     half = whole >> 1
     first = ((half + BIAS) << MANTISSA).floats()
     second = ((whole - half + BIAS) << MANTISSA).floats()
     return x * first * second
-
-
-def _quotient(x: Lanes, y: Lanes) -> Lanes:
-    """x / y within one ULP, for y of ordinary size."""
-    if x.is_double or not _fills_avx512(x):
-        return x / y
-    # An estimate to 14 bits and one Newton step take a third of the time of a division.
-    inverse = _avx512("rcp14", y, rounding=False)
-    near = x * inverse
-    return fma(fma(-near, y, x), inverse, near)
 
 
 def _exponential_parts(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
@@ -433,7 +423,7 @@ def _tanh(x: Lanes) -> Lanes:
 
 def _sigmoid(x: Lanes) -> Lanes:
     small = _exp(-abs(x))
-    return _quotient(where(x >= 0.0, 1.0, small), small + 1.0)
+    return where(x >= 0.0, 1.0, small) / (small + 1.0)
 
 
 def _hyperbolic_parts(x: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
@@ -491,9 +481,9 @@ def _log_parts(x: Lanes) -> tuple[Lanes, Lanes]:
     With AVX-512 e is infinite for zero and infinity, and f is NaN for negative x.
     """
     if _fills_avx512(x):
-        mantissa = _avx512("mask.getmant", x, 0b1111)  # in [3/4, 3/2), NaN for negative x
+        mantissa = _avx512("getmant", x, 0b1111)  # in [3/4, 3/2), NaN for negative x
         return (
-            _avx512("mask.getexp", x) - _avx512("mask.getexp", mantissa),
+            _avx512("getexp", x) - _avx512("getexp", mantissa),
             mantissa - 1.0,
         )
     tiny = x < SMALLEST
@@ -594,7 +584,7 @@ def _log2_parts(x: Lanes) -> tuple[Lanes, Lanes]:
     """
     e, f = _log_parts(x)
     total = f + 2.0
-    inverse = _quotient(total.of(1.0), total)
+    inverse = 1.0 / total
     s = f * inverse
     # What the rounded quotient leaves over; total itself was rounded.
     left = fma(-s, total, f)
@@ -872,12 +862,12 @@ ERFC_END = (10.2, 27.5)
 def _erfc_tail(size: Lanes) -> Lanes:
     """erfc(x) for x >= 1/2: a polynomial times exp(-x**2), the square in two parts."""
     x = at_most(size, ERFC_END)
-    t = _quotient(x - ERFC_CENTRE, x + ERFC_CENTRE)
+    t = (x - ERFC_CENTRE) / (x + ERFC_CENTRE)
     square = x * x
     _, n, r = _exponential_parts(-square)
     r = r - fma(x, x, -square)
     product = polynomial(r, EXP, 1, 1) * polynomial(t, ERFC)
-    return _scale(_quotient(product, fma(x, 2.0, 1.0)), n)
+    return _scale(product / fma(x, 2.0, 1.0), n)
 
 
 def _erf_near(x: Lanes) -> Lanes:

@@ -4,11 +4,13 @@ Each op is native (a kernel computes it), a segment (its definition runs between
 absent with the reason.
 """
 
+from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.block import NAMES
 from thalweg.backends.llvm.scalars import absent
 from thalweg.backends.llvm.scalars import table as scalars
 from thalweg.ir.leaves import constant, item, parameter
 from thalweg.ir.node import Node
+from thalweg.ir.types import float16
 from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS
 
 
@@ -18,7 +20,10 @@ def is_native(node: Node) -> bool:
         return False
     if any(isinstance(arg.type, tuple) for arg in node.args):
         return False
-    if any(type.dtype.name not in NAMES for type in (node.type, *(arg.type for arg in node.args))):
+    dtypes = {type.dtype for type in (node.type, *(arg.type for arg in node.args))}
+    if any(dtype.name not in NAMES for dtype in dtypes):
+        return False
+    if float16 in dtypes and not jit.machine().has_half:
         return False
     if node.op is constant:
         return node.attrs[0].is_scalar
@@ -27,8 +32,7 @@ def is_native(node: Node) -> bool:
         return is_native_contraction(node)
     if name in MOVES or name in REDUCTIONS:
         return "window" not in node.op.attributes or is_native_window(node)
-    dtypes = [*(arg.dtype for arg in node.args), node.dtype]
-    return name in scalars and absent(name, dtypes) is None
+    return name in scalars and absent(name, [*dtypes]) is None
 
 
 def is_native_contraction(node: Node) -> bool:

@@ -16,9 +16,10 @@ import numpy as np
 
 from thalweg.backends.llvm import jit, threads
 from thalweg.backends.llvm.emit import emit, sizes_of, tasks_of
+from thalweg.backends.llvm.memory import empty
 from thalweg.backends.llvm.native import is_native
 from thalweg.ir.dim import Dim
-from thalweg.ir.function import Function
+from thalweg.ir.function import Function, all_nodes, inner_functions
 from thalweg.ir.leaves import item, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.show import show
@@ -26,7 +27,7 @@ from thalweg.ir.walk import postorder
 from thalweg.loops.lower import lower
 from thalweg.loops.nest import Nest
 from thalweg.loops.schedule import schedule
-from thalweg.ops.control import call
+from thalweg.ops.control import call, callback
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
 from thalweg.transforms.evaluate import bind_sizes, concrete, prepared
@@ -94,7 +95,7 @@ class Launch:
 
     def run(self, inputs: Sequence[np.ndarray], team: threads.Team | None) -> list[np.ndarray]:
         """The kernel's results for contiguous inputs."""
-        outputs = [np.empty(shape, dtype) for shape, dtype in self.outputs]
+        outputs = [empty(shape, dtype) for shape, dtype in self.outputs]
         arrays = [*inputs, *outputs]
         buffers = self.buffers(*[array.ctypes.data for array in arrays])
         if (
@@ -233,7 +234,11 @@ class Program:
                 launch = step.kernel.launch(sizes)
             else:
                 definition = prepared(step.node, sizes)
-            if not step.args and _bytes(step.node, sizes) <= KEPT_BYTES:
+            if (
+                not step.args
+                and _bytes(step.node, sizes) <= KEPT_BYTES
+                and not _calls_host(step.node)
+            ):
                 with np.errstate(all="ignore"):
                     found = launch.run([], None) if launch is not None else definition()  # type: ignore[misc]
                 found = found if isinstance(found, (tuple, list)) else (found,)
@@ -250,6 +255,12 @@ class Program:
 def _bytes(node: Node, sizes: Mapping[str, int]) -> int:
     types = node.type if isinstance(node.type, tuple) else (node.type,)
     return sum(concrete(type.bytes, sizes) for type in types)
+
+
+def _calls_host(node: Node) -> bool:
+    """True where a Python function runs, which may give something else each time."""
+    inner = [each for body in inner_functions(node.attrs) for each in all_nodes(body)]
+    return any(each.op is callback for each in (node, *inner))
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:
