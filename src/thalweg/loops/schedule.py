@@ -21,6 +21,9 @@ from thalweg.base.errors import ArgumentError, explain
 from thalweg.ir.types import Size
 from thalweg.loops.nest import Affine, Apply, Load, Nest, Position, Value
 
+FEW_ROWS = 7
+"""Rows below which another axis is taken for them, where one has more."""
+
 
 def coalesce(nest: Nest) -> Nest:
     """Join neighbouring outer axes, and neighbouring inner axes, that all accesses walk as one."""
@@ -183,5 +186,9 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
     vectors = 1 if isinstance(extent, int) and extent <= lanes else 2
     # One register for each row and vector, the vectors that are loaded, and one broadcast.
     most = (registers - vectors - 1) // vectors if registers > 16 else 12 // vectors
-    axis, size = others[-1]
-    return jam(nest, axis, best_rows(size, min(most, 14)), vectors)
+    rows = {axis: best_rows(size, min(most, 14)) for axis, size in others}
+    axis = others[-1][0]
+    if rows[axis] < FEW_ROWS:
+        # A kernel gradient's last axes are the places of a small kernel: too few to share much.
+        axis = max(reversed(rows), key=lambda each: rows[each])
+    return jam(nest, axis, rows[axis], vectors)
