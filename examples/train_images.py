@@ -137,9 +137,7 @@ def main():
     tw.set_options(backend=options.backend)
     console = Console()
     try:
-        params, history = train(
-            console, options.epochs, options.limit, options.batch, options.rate
-        )
+        params, history = train(console, options.epochs, options.limit, options.batch, options.rate)
     except KeyboardInterrupt:
         console.print("stopped; nothing was written")
         raise SystemExit(130) from None
