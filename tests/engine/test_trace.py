@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from thalweg.array import elementwise as ew
+from thalweg.array import statistical
 from thalweg.array.control import cond, scan, while_loop
 from thalweg.array.derivatives import GradientTape, grad, vmap
 from thalweg.array.operands import to_tensor
@@ -82,8 +83,13 @@ def test_structures_and_statics():
     result = apply({"a": ones(1), "b": [ones(1)]}, "fast")
     assert result["out"][0].tolist() == [4.0]
     assert result["mode"] == "fast" and result["none"] is None
-    apply({"b": [ones(1)], "a": ones(1)}, mode="fast", scale=3.0)
+    apply({"b": [ones(1)], "a": ones(1)}, mode="fast")
     assert len(apply.why) == 1
+    for scale in (3.0, 4.0):
+        assert apply({"a": ones(1), "b": [ones(1)]}, "fast", scale)["out"][0].tolist() == [
+            2 * scale
+        ]
+    assert len(apply.why) == 2
     apply({"a": ones(1), "b": [ones(1)]}, "slow")
     assert apply.why[-1] == "arguments of another structure, element type or static value"
 
@@ -242,3 +248,13 @@ def test_stages_read_as_text():
     with pytest.raises(ArgumentError) as caught:
         f.show("fast")
     assert "trace, expanded, simplified" in str(caught.value)
+
+
+def test_a_default_number_is_part_of_the_function():
+    @function
+    def total(x, axis=-1):
+        return statistical.sum(x, axis=axis)
+
+    assert total(ones(2, 3)).shape == (2,)
+    assert total(ones(4, 3)).shape == (4,)
+    assert len(total.why) == 2

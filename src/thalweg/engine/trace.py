@@ -1,10 +1,10 @@
 """`function`: trace a Python function once and run the graph from then on.
 
 One trace serves every call with the same structure of arguments: the nesting, the element types
-and the numbers of axes, and the values of static arguments. A Python number is an input, never a
-reason to trace again. When a call brings another size along an axis, the function is traced once
-more with that axis symbolic, and serves every size from then on. `why` lists each trace and its
-reason.
+and the numbers of axes, and the values of static arguments. A Python number that is passed is an
+input, never a reason to trace again; a default is part of the function. When a call brings another
+size along an axis, the function is traced once more with that axis symbolic, and serves every size
+from then on. `why` lists each trace and its reason.
 """
 
 import copy
@@ -333,7 +333,13 @@ class TracedFunction:
             raise ArgumentTypeError(
                 explain(self.name, f"arguments {self.signature}", f"a call with {error}")
             ) from None
+        given = set(bound.arguments)
         bound.apply_defaults()
+        for name, value in bound.arguments.items():
+            # A default is part of the function's text: a number there is no input, so that
+            # `axis=-1` works as it does untraced.
+            if name not in given and type(value) in NUMBERS:
+                bound.arguments[name] = Static(value)
         return tuple(bound.arguments), tuple(bound.arguments.values())
 
     def _tops(self, names: Sequence[str], structure: Structure) -> list[str] | None:
@@ -349,6 +355,8 @@ class TracedFunction:
         def where() -> str:
             return f"{self.name}({_origins(names, values)[index]})"
 
+        if isinstance(leaf, Static):
+            return Leaf("static", static=leaf), None
         if (tops is not None and tops[index] in self.static) or isinstance(leaf, STATIC_TYPES):
             static = Static(leaf)
             try:
