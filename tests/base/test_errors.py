@@ -17,7 +17,6 @@ from thalweg.base.errors import (
     DTypeError,
     ExchangeError,
     GradientError,
-    MissingExtraError,
     OutOfRangeError,
     ProtocolError,
     RewriteError,
@@ -83,7 +82,6 @@ BASES = {
     VerifyError: AssertionError,
     CheckError: AssertionError,
     RewriteError: RuntimeError,
-    MissingExtraError: ImportError,
 }
 
 

@@ -85,10 +85,6 @@ class RewriteError(ThalwegError, RuntimeError):
     """Rewriting did not come to an end, or a rule broke its own equation."""
 
 
-class MissingExtraError(ThalwegError, ImportError):
-    """An optional library is needed that is not installed."""
-
-
 def hide_inner_frames(error: BaseException) -> None:
     """Drop the frames inside Thalweg from the traceback of one of its own errors, in place."""
     kept = [entry for entry in _entries(error.__traceback__) if not is_inside(entry.tb_frame)]

@@ -10,7 +10,7 @@ Integer arithmetic wraps around; integer division and remainder by zero give 0 a
 width of the type or more give 0 (or -1 for a negative number shifted right).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,6 +144,7 @@ def pointwise_op(
     tolerance: float = 4,
     flops: int = 1,
     edges: bool = True,
+    samples: Callable[[], Iterable[Sample]] | None = None,
 ) -> Op:
     """Declare a pointwise op of the regular kind: equal operand types in, `result` or same out."""
 
@@ -174,7 +175,7 @@ def pointwise_op(
         batch=batch_pointwise(lambda: op),
         cost=lambda *types, result: flops * result.size,
         laws=frozenset(laws),
-        samples=lambda: pointwise(dtypes, arity, domains, edges),
+        samples=samples or (lambda: pointwise(dtypes, arity, domains, edges)),
         refuses=refuses if arity > 1 or len(dtypes) < len(DTYPES) else Absent("takes all types"),
         tolerance=tolerance,
         family="pointwise",
@@ -581,6 +582,16 @@ digamma: Op = pointwise_op(
     holomorphic(lambda y, x: polygamma(full_like(x, 1), x), singular=True),
     domains=((0.3, 5),), flops=40, tolerance=16,
 )  # fmt: skip
+
+
+def _sample_polygamma() -> Iterable[Sample]:
+    """Orders are whole numbers; between them the function is NaN."""
+    for sample in pointwise(FLOATS, 2, ((1, 3), (0.5, 5)), edges=False):
+        order, x = sample.args
+        whole = np.asarray(np.rint(order.astype(np.float32))).astype(order.dtype)
+        yield Sample((whole, x), name=sample.name)
+
+
 polygamma: Op = pointwise_op(
     "polygamma", "The n-th derivative of digamma at x, for operands n and x.",
     in_double(definitions.polygamma), FLOATS, 2,
@@ -588,7 +599,7 @@ polygamma: Op = pointwise_op(
         Absent("the order of polygamma is an integer"),
         multiply_no_nan(polygamma(add(n, full_like(n, 1)), x), dy),
     ),
-    domains=((1, 3), (0.5, 5)), flops=60, edges=False, tolerance=64,
+    domains=((1, 3), (0.5, 5)), flops=60, edges=False, tolerance=64, samples=lambda: _sample_polygamma(),
 )  # fmt: skip
 zeta: Op = pointwise_op(
     "zeta", "The Hurwitz zeta function, sum of (k + q)**-x, for operands x and q.",

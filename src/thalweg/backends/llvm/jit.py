@@ -1,8 +1,8 @@
 """From LLVM IR text to callable machine code: this CPU's target, the compiler, and its cache.
 
-Object code is kept in memory by its text, and on disk under a key of text, CPU, LLVM and package
-version, in a folder that only its owner may write: it is machine code. An entry that does not match
-its own checksum is compiled again, never run.
+Object code is kept in memory by its text, and on disk under a key of text, CPU, LLVM and the
+version in MAGIC, in a folder that only its owner may write: it is machine code. An entry that does
+not match its own checksum is compiled again, never run.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from thalweg.backends.llvm.door import llvm
 from thalweg.base.errors import ArgumentError, explain
 
 MAGIC = b"thalweg object 1\n"
+"""Opens every entry; its number changes with the passes of `optimise`."""
 KEY_LENGTH = 64
 """Hexadecimal digits in the name of an entry."""
 

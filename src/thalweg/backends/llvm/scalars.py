@@ -32,8 +32,6 @@ from thalweg.ir.types import (
     int64,
 )
 
-Lowering = Callable[[Block, Sequence[Value], Mapping[str, Any], DType], Value]
-
 table = Table(
     "native pointwise",
     lambda: [name for name, op in vocabulary.items() if op.family == "pointwise"],
