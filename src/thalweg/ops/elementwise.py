@@ -599,7 +599,8 @@ polygamma: Op = pointwise_op(
         Absent("the order of polygamma is an integer"),
         multiply_no_nan(polygamma(add(n, full_like(n, 1)), x), dy),
     ),
-    domains=((1, 3), (0.5, 5)), flops=60, edges=False, tolerance=64, samples=lambda: _sample_polygamma(),
+    domains=((1, 3), (0.5, 5)), flops=60, edges=False, tolerance=64,
+    samples=lambda: _sample_polygamma(),
 )  # fmt: skip
 zeta: Op = pointwise_op(
     "zeta", "The Hurwitz zeta function, sum of (k + q)**-x, for operands x and q.",
