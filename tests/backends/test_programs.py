@@ -18,21 +18,52 @@ from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.program import Program, kernel_of
 from thalweg.base.errors import ArgumentError
 from thalweg.ir.dim import named
-from thalweg.ir.function import Function, build
-from thalweg.ir.leaves import full, items
+from thalweg.ir.function import Function, build, fresh
+from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.op import vocabulary
-from thalweg.ir.types import as_dtype, bool_, float16, float32, float64, int32, tensor_type
+from thalweg.ir.types import (
+    as_dtype,
+    bool_,
+    float16,
+    float32,
+    float64,
+    int32,
+    tensor_type,
+    uint32,
+)
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import conv, dot
 from thalweg.ops.control import HostFunction, callback, switch
-from thalweg.ops.elementwise import add, cast, cosh, exp, multiply, sin, subtract, tanh
+from thalweg.ops.elementwise import (
+    add,
+    cast,
+    cosh,
+    exp,
+    less,
+    multiply,
+    select,
+    sin,
+    subtract,
+    tanh,
+)
+from thalweg.ops.index import dynamic_slice, dynamic_update_slice, gather, scatter
 from thalweg.ops.linalg import cholesky
-from thalweg.ops.movement import reverse, slice, transpose
+from thalweg.ops.movement import concatenate, pad, reshape, reverse, slice, transpose
+from thalweg.ops.random import random_bits
+from thalweg.ops.reduce import argmax, cummax, cumsum
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.window import window_max
 from thalweg.passes.arrange import arrange
-from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS
+from thalweg.passes.families import (
+    CONTRACTIONS,
+    MOVES,
+    PLACED,
+    REDUCTIONS,
+    RUNNING,
+    SCATTERS,
+    VIEWS,
+)
 from thalweg.passes.pipeline import PIPELINE, run_pass
 from thalweg.tools.fuzz import arguments, compare
 from thalweg.tools.programs import random_function
@@ -95,9 +126,16 @@ def function_of(op, sample) -> Function:
     return build(op.name, types, lambda *args: op(*args, **sample.attrs))
 
 
+THOROUGH = set(RUNNING) | PLACED | SCATTERS | {"argmax", "argmin"}
+KERNELS = set(REDUCTIONS) | CONTRACTIONS | MOVES - {"alias"} | THOROUGH
+
+
 def native_samples():
-    """For each op the first sample of each element type, alike for those of no elements."""
-    for name in sorted(set(REDUCTIONS) | CONTRACTIONS | MOVES - {"alias"}):
+    """For each op the first sample of each element type, alike for those of no elements.
+
+    Of ops that choose, scatter or run, every sample.
+    """
+    for name in sorted(KERNELS):
         seen = set()
         op = vocabulary[name]
         for sample in op.samples():
@@ -105,6 +143,9 @@ def native_samples():
             (result,) = arrange(function).results
             is_empty = any(arg.size == 0 for arg in sample.args)
             key = (is_empty or result.dtype, result.type.rank if name in CONTRACTIONS else 0)
+            if name in THOROUGH:
+                key = (sample.name, *((arg.shape, arg.dtype) for arg in sample.args),
+                       str(sample.attrs))  # fmt: skip
             if not result.type.is_static or key in seen or not is_native(result):
                 continue
             seen.add(key)
@@ -125,8 +166,7 @@ def test_single_operations(op, sample):
 
 
 def test_the_samples_cover_every_op_and_element_type():
-    kernels = set(REDUCTIONS) | CONTRACTIONS | MOVES - {"alias"}
-    assert {entry.values[0].name for entry in SAMPLES} == kernels
+    assert {entry.values[0].name for entry in SAMPLES} == KERNELS
     summed = {entry.values[1].args[0].dtype for entry in SAMPLES if entry.values[0].name == "max"}
     assert {as_dtype(dtype).name for dtype in summed} >= {
         "uint8", "int64", "float16", "bfloat16", "float32", "float64"
@@ -202,12 +242,12 @@ def test_contractions_of_every_remainder():
         assert any(k.nest.reductions and k.nest.rows for k in program.kernels) == (rows > 1)
 
 
-def test_a_move_of_a_computed_value_is_a_kernel_and_of_a_stored_one_a_view():
+def test_a_move_of_a_computed_value_is_a_kernel_and_a_reshape_of_a_stored_one_a_view():
     type = tensor_type(float32, (4, 6))
     x = random(0, (4, 6))
     turned = check(build("f", [type], lambda x: transpose(exp(x), axes=(1, 0))), *x)
     assert [kernel.nest.name for kernel in turned.kernels] == ["k0_transpose"]
-    viewed = check(build("f", [type], lambda x: transpose(x, axes=(1, 0))), *x)
+    viewed = check(build("f", [type], lambda x: reshape(x, shape=(3, 8))), *x)
     assert viewed.kernels == []
 
 
@@ -271,6 +311,180 @@ def test_a_host_function_of_nothing_is_called_every_time():
         calls.clear()
         program = Program(build("f", [scalar], body))
         assert [float(program.run(np.zeros((), np.float32))[0]) for _ in range(3)] == [1, 2, 3]
+
+
+# Padding, groups, strides -------------------------------------------------------------------------
+
+PLAIN = {"strides": (1, 1), "padding": ((0, 0), (0, 0)), "input_dilation": (1, 1),
+         "kernel_dilation": (1, 1), "feature_groups": 1, "batch_groups": 1}  # fmt: skip
+
+CONVOLUTIONS = {
+    "padded": ((2, 7, 9, 3), (3, 3, 3, 5), {"padding": ((1, 1), (1, 1))}),
+    "far": ((1, 3, 4, 2), (2, 3, 2, 17), {"padding": ((4, 3), (3, 5))}),
+    "cropped": ((2, 6, 20, 1), (3, 2, 1, 33), {"padding": ((-1, 2), (3, -2))}),
+    "strided": ((2, 9, 31, 4), (3, 3, 4, 6), {"padding": ((0, 1), (1, 1)), "strides": (2, 2)}),
+    "spread kernel": ((2, 9, 8, 3), (3, 2, 3, 4), {"padding": ((2, 2), (0, 3)),
+                                                   "kernel_dilation": (2, 3)}),
+    "groups": ((2, 5, 6, 6), (3, 3, 2, 9), {"padding": ((1, 1), (0, 1)), "feature_groups": 3}),
+    "depthwise": ((2, 8, 7, 19), (3, 3, 1, 19), {"padding": ((1, 1), (1, 1)),
+                                                 "feature_groups": 19, "strides": (2, 1)}),
+    "multiplied depthwise": ((2, 4, 5, 3), (2, 2, 1, 6), {"feature_groups": 3}),
+    "batch groups": ((6, 5, 4, 2), (3, 2, 2, 9), {"padding": ((1, 0), (0, 0)), "batch_groups": 3}),
+}  # fmt: skip
+
+
+def gradients_of(x, k, attrs):
+    """The convolution and its two gradients, for a cotangent of its result's type."""
+
+    def body(x, k, dy):
+        y = conv(x, k, **attrs)
+        return y, *conv.gradient(dy, y, x, k, **attrs, dtype=None)
+
+    return build("f", [x, k, conv(fresh("x", x), fresh("k", k), **attrs).type], body)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_convolutions_and_their_gradients_are_native(name, dtype):
+    shape, kernel, given = CONVOLUTIONS[name]
+    attrs = PLAIN | given
+    types = [tensor_type(as_dtype(dtype), each) for each in (shape, kernel)]
+    function = gradients_of(*types, attrs)
+    arrays = random(1, *(type.shape for type in function.parameter_types), dtype=dtype)
+    program = check(function, *arrays, tolerance=512)
+    outside = {step.node.op.name for step in program.steps if step.kernel is None}
+    assert outside <= VIEWS | {"constant"}
+    # Of a convolution without strides the padding is nowhere in memory.
+    if attrs["strides"] == (1, 1):
+        assert not any("pad" in kernel.nest.name for kernel in program.kernels)
+
+
+@pytest.mark.parametrize("name", ["int8", "uint16", "float16", "bfloat16"])
+def test_products_and_convolutions_of_every_kind_of_number(name):
+    dtype = as_dtype(name)
+    wide = float32 if dtype.is_float else int32
+    generator = np.random.default_rng(0)
+    x, k = (generator.integers(0, 9, each).astype(dtype.numpy) for each in ((2, 5, 3), (3, 3, 19)))
+    padded = {each: value[:1] if isinstance(value, tuple) else value
+              for each, value in PLAIN.items()} | {"padding": ((1, 1),)}  # fmt: skip
+
+    def body(x, k):
+        row = slice(k, start=(0, 0, 0), limit=(1, 3, 19), stride=(1, 1, 1))
+        matrix = reshape(row, shape=(3, 19))
+        product = {"contract": ((2,), (0,))}
+        return (
+            conv(x, k, **padded), conv(x, k, **padded, dtype=wide), dot(x, matrix, **product),
+            dot(x, matrix, **product, dtype=wide), dot(x, x, contract=((1, 2), (1, 2))),
+        )  # fmt: skip
+
+    program = check(build("f", [tensor_type(dtype, x.shape), tensor_type(dtype, k.shape)], body),
+                    x, k, tolerance=1)  # fmt: skip
+    assert sum(bool(kernel.nest.reductions) for kernel in program.kernels) == 5
+
+
+def test_a_narrow_store_stays_inside(monkeypatch):
+    """One lane of a vector of 16-bit numbers, which a compiler may write as 32 bits."""
+    held = []
+
+    def guarded(shape, dtype):
+        bytes = int(np.prod(shape)) * dtype.itemsize
+        held.append(np.full(bytes + 64, 0xA5, np.uint8))
+        return held[-1][:bytes].view(dtype).reshape(shape)
+
+    monkeypatch.setattr(programs, "empty", guarded)
+    for name in ("bfloat16", "float16", "int16", "uint8"):
+        dtype = as_dtype(name)
+
+        def body(x, dtype=dtype):
+            wide = broadcast(x, shape=(2, 1), axes=(1,))
+            return pad(wide, full(0, dtype), low=(0, 0), high=(0, 0), interior=(1, 0))
+
+        (y,) = Program(build("f", [tensor_type(dtype, (1,))], body)).run(np.ones(1, dtype.numpy))
+        assert y.astype(int).ravel().tolist() == [1, 0, 1]
+    assert all((each[-64:] == 0xA5).all() for each in held)
+
+
+# Places that are data -----------------------------------------------------------------------------
+
+
+def places(x, i, updates, key):
+    """[b,5,19], [b,7], [b,7,19], [2]: gathers, scatters, running results, joins, random bits."""
+    rows = gather(x, i, axes=(1,), batch=1)
+    put = scatter(x, multiply(updates, updates), i, axes=(1,), batch=1, mode="add")
+    flat = reshape(i, shape=(i.shape[0] * 7,))
+    table = reshape(x, shape=(x.shape[0] * 5, 19))
+    more = reshape(updates, shape=(i.shape[0] * 7, 19))
+    best = scatter(table, more, flat, axes=(0,), mode="max")
+    joined = concatenate(tanh(rows), updates, rows, axis=2)
+    mask = less(random_bits(key, shape=joined.shape, width=32), full(2**31, uint32, joined.shape))
+    kept = select(mask, joined, full_like(joined, 0))
+    first = slice(i, start=(0, 0), limit=(1, 1), stride=(1, 1))
+    start = reshape(first, shape=())
+    zero = full(0, int32)
+    cut = dynamic_slice(x, zero, start, zero, sizes=(x.shape[0], 3, 19))
+    changed = dynamic_update_slice(x, cut, zero, start, start)
+    return (
+        rows, put, best, kept, cumsum(kept, axis=1, reverse=True), cummax(put, axis=2),
+        argmax(joined, axis=2), cut, changed,
+        pad(exp(rows), full(1.5, float32), low=(0, 2, -1), high=(0, -3, 4), interior=(0, 1, 2)),
+    )  # fmt: skip
+
+
+def test_places_that_are_data_for_every_size_and_number_of_threads(monkeypatch, many_tasks):
+    b = named("b")
+    types = [tensor_type(float32, (b, 5, 19)), tensor_type(int32, (b, 7)),
+             tensor_type(float32, (b, 7, 19)), tensor_type(uint32, (2,))]  # fmt: skip
+    function = build("f", types, places)
+    program = Program(function)
+    assert {step.node.op.name for step in program.steps if step.kernel is None} <= VIEWS
+    for size in (1, 3, 40):
+        x, updates = random(size, (size, 5, 19), (size, 7, 19))
+        i = np.random.default_rng(size).integers(-2, 7, (size, 7)).astype(np.int32)
+        arrays = x, i, updates, np.array([size, 9], np.uint32)
+        bits = []
+        for count in (1, 2, 3):
+            monkeypatch.setenv("THALWEG_THREADS", str(count))
+            found = program.run(*arrays)
+            bits.append([y.tobytes() for y in found])
+        assert bits[0] == bits[1] == bits[2]
+        for one, wanted in zip(found, run(function, *arrays), strict=True):
+            assert_close(one, wanted, 64)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_a_narrow_extremum_that_is_computed_twice_is_found(name):
+    """In registers it has more bits than in memory, where its first kernel put it."""
+    dtype = as_dtype(name)
+
+    def body(x):
+        y = tanh(exp(x))
+        return argmax(y, axis=1), *max_op.gradient(max_op(y, axes=(1,)), max_op(y, axes=(1,)), y,
+                                                   axes=(1,))  # fmt: skip
+
+    (x,) = random(3, (40, 21), dtype=dtype.numpy)
+    check(build("f", [tensor_type(dtype, x.shape)], body), x, tolerance=2)
+
+
+def test_an_embedding_and_its_gradient(monkeypatch, many_tasks):
+    """More rows than a block, every row hit often, and indices of every kind outside."""
+    x, dy = random(0, (200, 33), (900, 33))
+    for dtype in ("int8", "int64", "uint64"):
+        i = np.random.default_rng(1).integers(-3, 203, 900).astype(dtype)
+
+        def body(x, i, dy):
+            rows = gather(x, i, axes=(0,))
+            zeros = full(0.0, float32, x.shape)
+            return rows, scatter(zeros, dy, i, axes=(0,), mode="add")
+
+        types = [tensor_type(float32, x.shape), tensor_type(as_dtype(dtype), i.shape),
+                 tensor_type(float32, dy.shape)]  # fmt: skip
+        bits = []
+        for count in (1, 2, 3):
+            monkeypatch.setenv("THALWEG_THREADS", str(count))
+            program = check(build("f", types, body), x, i, dy, tolerance=0)
+            bits.append([y.tobytes() for y in program.run(x, i, dy)])
+        assert bits[0] == bits[1] == bits[2]
+        assert len(program.kernels) == len(program.steps) == 2
 
 
 # Random programs ----------------------------------------------------------------------------------

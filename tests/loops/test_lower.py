@@ -12,16 +12,29 @@ from thalweg.base.errors import ArgumentError
 from thalweg.ir.dim import named
 from thalweg.ir.function import Function, build
 from thalweg.ir.leaves import full
-from thalweg.ir.types import bfloat16, bool_, float16, float32, float64, int32, tensor_type
+from thalweg.ir.types import (
+    bfloat16,
+    bool_,
+    float16,
+    float32,
+    float64,
+    int32,
+    tensor_type,
+    uint8,
+    uint32,
+)
 from thalweg.loops.lower import lower
-from thalweg.loops.nest import Affine
 from thalweg.loops.schedule import schedule
+from thalweg.loops.values import Affine
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import conv, dot
 from thalweg.ops.elementwise import add, cast, exp, less, multiply, select, subtract, tanh
-from thalweg.ops.movement import iota, reshape, reverse, slice, transpose
+from thalweg.ops.index import dynamic_slice, gather, scatter
+from thalweg.ops.movement import concatenate, iota, pad, reshape, reverse, slice, transpose
+from thalweg.ops.random import random_bits
 from thalweg.ops.reduce import any as any_op
+from thalweg.ops.reduce import cumsum
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.window import window_max
 
@@ -62,6 +75,52 @@ def convolution(x, k):
     )  # fmt: skip
 
 
+def padded(x, k):
+    """Two groups of channels, padding on every side."""
+    return conv(
+        x, k, strides=(1, 2), padding=((1, 1), (0, 2)), input_dilation=(1, 1),
+        kernel_dilation=(1, 1), feature_groups=2, batch_groups=1,
+    )  # fmt: skip
+
+
+def padded_window(x):
+    return window_max(
+        x, window=(1, 3), strides=(1, 2), padding=((0, 0), (1, 1)), input_dilation=(1, 1),
+        window_dilation=(1, 1),
+    )  # fmt: skip
+
+
+def joined(x, y):
+    spread = pad(y, full(0, float32), low=(0, 1), high=(0, 0), interior=(0, 1))
+    return concatenate(x, spread, axis=1)
+
+
+def looked_up(x, i):
+    return exp(gather(x, i, axes=(0,)))
+
+
+def summed_up(x, i):
+    return scatter(full(0, float32, (9, 20)), x, i, axes=(0,), mode="add")
+
+
+def moved_window(x, i):
+    zero = full(0, int32)
+    return dynamic_slice(x, i, zero, sizes=(2, 20))
+
+
+def running(x):
+    return exp(cumsum(x, axis=0, reverse=True))
+
+
+def dropped(x, key):
+    bits = random_bits(key, shape=x.shape, width=8)
+    return select(less(bits, full(128, uint8, x.shape)), x, full(0, float32, x.shape))
+
+
+def narrow(x):
+    return pad(x, full(0, bfloat16), low=(0, 0), high=(0, 0), interior=(1, 0))
+
+
 def window(x):
     return window_max(
         x, window=(1, 3, 2), strides=(1, 2, 1), padding=((0, 0),) * 3,
@@ -78,6 +137,15 @@ KERNELS = {
     "batched": build("batched", [f32(3, 4, 5), f32(3, 5, 6)], batched),
     "convolution": build("convolution", [f32(2, 9, 8, 3), f32(3, 2, 3, 40)], convolution),
     "window": build("window", [f32(2, 11, 9)], window),
+    "padded": build("padded", [f32(2, 9, 8, 6), f32(3, 2, 3, 40)], padded),
+    "padded_window": build("padded_window", [f32(B, 11)], padded_window),
+    "joined": build("joined", [f32(3, 4), f32(3, 20)], joined),
+    "looked_up": build("looked_up", [f32(9, 20), tensor_type(int32, (B,))], looked_up),
+    "summed_up": build("summed_up", [f32(B, 20), tensor_type(int32, (B,))], summed_up),
+    "moved_window": build("moved_window", [f32(9, 20), tensor_type(int32, ())], moved_window),
+    "running": build("running", [f32(9, 20)], running),
+    "dropped": build("dropped", [f32(B, 20), tensor_type(uint32, (2,))], dropped),
+    "narrow": build("narrow", [tensor_type(bfloat16, (9, 1))], narrow),
     "scalar": build("scalar", [f32()], exp),
     "mixed": build(
         "mixed",
@@ -91,13 +159,19 @@ KERNELS = {
 
 
 @pytest.mark.parametrize(
-    "name", ["moves", "deviation", "product", "batched", "convolution", "window", "scalar"]
-)
+    "name",
+    [
+        "moves", "deviation", "product", "batched", "convolution", "window", "scalar", "padded",
+        "padded_window", "joined", "looked_up", "summed_up", "moved_window", "running", "dropped",
+    ],
+)  # fmt: skip
 def test_nests_as_text(golden, name):
     golden(f"lower_{name}", str(lower(KERNELS[name])))
 
 
-@pytest.mark.parametrize("name", ["moves", "deviation", "column", "named_product", "convolution"])
+@pytest.mark.parametrize("name", [
+    "moves", "deviation", "column", "named_product", "convolution", "padded", "summed_up",
+])  # fmt: skip
 def test_scheduled_nests_as_text(golden, name):
     golden(f"schedule_{name}", str(schedule(lower(KERNELS[name]), lanes=16, registers=32)))
 

@@ -6,14 +6,24 @@ import thalweg.ops.vocabulary  # noqa: F401  declares every op
 from thalweg.base.errors import ArgumentError
 from thalweg.ir.dim import named
 from thalweg.ir.function import build
+from thalweg.ir.leaves import full
 from thalweg.ir.types import float32, int32, tensor_type
 from thalweg.loops.lower import lower
-from thalweg.loops.schedule import best_rows, coalesce, is_contraction, jam, schedule, vectorize
+from thalweg.loops.schedule import (
+    best_rows,
+    coalesce,
+    is_contraction,
+    jam,
+    reorder,
+    schedule,
+    vectorize,
+)
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import dot
 from thalweg.ops.elementwise import add, exp, multiply
-from thalweg.ops.movement import iota, slice, transpose
+from thalweg.ops.index import gather, scatter
+from thalweg.ops.movement import iota, pad, slice, transpose
 from thalweg.ops.reduce import max as max_op
 
 
@@ -73,6 +83,47 @@ def test_coalesce_joins_only_two_of_three():
 def test_coalesce_leaves_what_is_walked_otherwise(body):
     before = nest((4, 6), body=body)
     assert coalesce(before) == before
+
+
+def test_coalesce_keeps_what_a_bound_tells_apart():
+    def body(x):
+        none = {"low": (0, 1), "high": (0, 0), "interior": (0, 0)}
+        return pad(x, full(0.0, float32), **none)
+
+    before = nest((4, 6), body=body)
+    assert coalesce(before) == before
+    rows = coalesce(nest((4, 6), body=lambda x: pad(
+        x, full(0.0, float32), low=(1, 0), high=(0, 0), interior=(0, 0))))  # fmt: skip
+    assert rows == nest((4, 6), body=lambda x: pad(
+        x, full(0.0, float32), low=(1, 0), high=(0, 0), interior=(0, 0)))  # fmt: skip
+
+
+def test_reorder_goes_from_long_strides_to_short():
+    before = nest((8, 32, 5), (8, 32, 7), body=lambda x, y: dot(
+        x, y, contract=((1, 0), (1, 0)), batch=((), ())))  # fmt: skip
+    assert before.inner == (("k0", 32), ("k1", 8))
+    assert reorder(before).inner == (("k1", 8), ("k0", 32))
+    assert schedule(before).inner == (("k0", 256),), "in order, both walk memory as one"
+
+
+def test_a_scatter_is_cut_into_blocks_of_its_result():
+    def body(x, i):
+        return scatter(full(0.0, float32, (100, 20)), x, i, axes=(0,), mode="add")
+
+    each = schedule(lower(build("f", [tensor_type(float32, (7, 20)),
+                                      tensor_type(int32, (7,))], body)))  # fmt: skip
+    assert each.rows == ("i0", 7) and each.vector == "i1"
+    counts = schedule(lower(build("f", [tensor_type(int32, (7,)), tensor_type(int32, (7,))],
+        lambda x, i: scatter(full(0, int32, (100,)), x, i, axes=(0,), mode="add"))))  # fmt: skip
+    assert counts.rows == ("i0", 100), "a block for each few rows would read all indices again"
+
+
+def test_what_is_turned_is_moved_in_blocks():
+    turned = schedule(nest((50, 40), body=lambda x: transpose(exp(x), axes=(1, 0))))
+    assert turned.rows == ("i0", 16)
+    gathered = schedule(lower(build("f", [tensor_type(float32, (50, 40)), tensor_type(int32, (9,))],
+                                    lambda x, i: gather(x, i, axes=(0,)))))  # fmt: skip
+    assert gathered.vector == "i1" and gathered.rows is None
 
 
 def test_vectorize_marks_an_axis():

@@ -13,9 +13,12 @@ from thalweg.ir.op import vocabulary
 from thalweg.ir.types import as_dtype, float32, tensor_type
 from thalweg.ir.verify import verify
 from thalweg.ops.contract import conv, dot
+from thalweg.ops.index import scatter
+from thalweg.ops.movement import slice
+from thalweg.ops.reduce import argmax
 from thalweg.ops.window import window_max, window_pick, window_scatter, window_sum
 from thalweg.passes.arrange import arrange
-from thalweg.passes.fuse import REDUCTIONS
+from thalweg.passes.families import REDUCTIONS
 from thalweg.transforms.evaluate import run
 
 
@@ -42,42 +45,68 @@ def random(*shape, seed=0, dtype=np.float32):
     return np.asarray(np.random.default_rng(seed).normal(size=shape)).astype(dtype)
 
 
-@pytest.mark.parametrize("padding", [(0, 0), (1, 0), (2, 3), (0, 1)])
-@pytest.mark.parametrize("dilation", [1, 2, 3])
-@pytest.mark.parametrize(("stride", "spread"), [(1, 1), (2, 1), (1, 2), (3, 2)])
-def test_convolutions(padding, dilation, stride, spread):
-    attrs = {
-        "strides": (stride, 1), "padding": (padding, (1, 1)), "input_dilation": (dilation, 1),
-        "kernel_dilation": (spread, 1), "feature_groups": 1, "batch_groups": 1,
+PLAIN = {"strides": (1,), "padding": ((0, 0),), "input_dilation": (1,), "kernel_dilation": (1,),
+         "feature_groups": 1, "batch_groups": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (1, 0), (2, 3), (-1, 1)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_padded_and_grouped_convolutions_stay_as_they_are(padding, groups):
+    attrs = PLAIN | {"padding": (padding,), "feature_groups": groups}
+    kernel = random(3, 4 // groups, 4, seed=1)
+    result = check(lambda x, k: conv(x, k, **attrs), random(2, 6, 4), kernel)
+    assert names(result) == ["conv"] and is_native(result.results[0])
+
+
+SPREAD = [
+    (size, width, dilation, padding)
+    for size, width, dilation, padding in itertools.product(
+        (1, 4, 7), (1, 2, 3, 5), (1, 2, 3), ((0, 0), (1, 0), (3, 2), (-1, 5))
+    )
+    if dilation * (size - 1) + 1 + sum(padding) >= width
+]
+
+
+@pytest.mark.parametrize(("size", "width", "dilation", "padding"), SPREAD)
+def test_convolutions_of_spread_input_go_by_phase(size, width, dilation, padding):
+    attrs = PLAIN | {
+        "strides": (1, 1), "padding": (padding, (1, 0)), "input_dilation": (dilation, 2),
+        "kernel_dilation": (1, 1),
     }  # fmt: skip
     result = check(
-        lambda x, k: conv(x, k, **attrs), random(2, 7, 4, 3), random(2, 3, 3, 2, seed=1),
+        lambda x, k: conv(x, k, **attrs), random(2, size, 4, 3), random(width, 2, 3, 2, seed=1),
         tolerance=1e-5,
     )  # fmt: skip
+    convolutions = [node for node in result.order() if node.op is conv]
+    # A place between the elements that no place of the kernel meets needs no convolution.
+    assert len(convolutions) == min(dilation, width) * 2
+    assert all(is_native(node) for node in convolutions)
+
+
+@pytest.mark.parametrize(("stride", "spread"), [(2, 1), (1, 2), (3, 2)])
+def test_convolutions_of_spread_input_with_steps_of_their_own(stride, spread):
+    attrs = PLAIN | {"strides": (stride,), "padding": ((1, 2),), "input_dilation": (2,),
+                     "kernel_dilation": (spread,)}  # fmt: skip
+    result = check(
+        lambda x, k: conv(x, k, **attrs), random(2, 7, 3), random(3, 3, 2, seed=1), tolerance=1e-5
+    )
     assert names(result) == ["constant", "pad", "conv"]
-    assert is_native(result.results[0])
+    assert all(is_native(node) for node in result.order() if node.op is conv)
 
 
-def test_convolutions_that_stay():
-    x, k = random(2, 6, 4), random(3, 2, 4, seed=1)
-    plain = {"strides": (1,), "padding": ((0, 0),), "input_dilation": (1,),
-             "kernel_dilation": (1,), "feature_groups": 1, "batch_groups": 1}  # fmt: skip
-    assert names(check(lambda x, k: conv(x, k, **plain), x, random(3, 4, 4))) == ["conv"]
-    grouped = plain | {"feature_groups": 2, "padding": ((1, 1),)}
-    assert names(check(lambda x, k: conv(x, k, **grouped), x, k)) == ["conv"]
-    padded = plain | {"padding": ((1, 1),)}
+def test_convolutions_of_nothing_stay():
+    padded = PLAIN | {"padding": ((1, 1),), "input_dilation": (2,)}
     empty = check(lambda x, k: conv(x, k, **padded), random(0, 6, 4), random(3, 4, 4))
     assert names(empty) == ["conv"]
 
 
-def test_a_batch_of_any_size_is_padded():
+def test_a_batch_of_any_size_goes_by_phase():
     b = named("b")
-    attrs = {"strides": (1,), "padding": ((1, 1),), "input_dilation": (1,),
-             "kernel_dilation": (1,), "feature_groups": 1, "batch_groups": 1}  # fmt: skip
+    attrs = PLAIN | {"padding": ((1, 1),), "input_dilation": (2,)}
     types = [tensor_type(float32, (b, 6, 4)), tensor_type(float32, (3, 4, 2))]
     function = build("f", types, lambda x, k: conv(x, k, **attrs))
     result = verify(arrange(function))
-    assert names(result) == ["constant", "pad", "conv"]
+    assert names(result).count("conv") == 2 and "pad" not in names(result)
     x, k = random(5, 6, 4), random(3, 4, 2)
     np.testing.assert_allclose(run(result, x, k)[0], run(function, x, k)[0], rtol=1e-5, atol=1e-6)
 
@@ -110,17 +139,17 @@ def test_products(lhs, rhs, contract, batch, is_turned):
 @pytest.mark.parametrize("name", ["window_max", "window_min", "window_sum"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "uint8"])
 @pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 0), (0, 2)), ((2, 2), (1, 1))])
-def test_reducing_windows(name, dtype, padding):
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_reducing_windows(name, dtype, padding, dilation):
     x = np.random.default_rng(0).integers(0, 9, (7, 6)).astype(as_dtype(dtype).numpy)
     result = check(
         lambda x: vocabulary[name](
-            x, window=(3, 2), strides=(2, 1), padding=padding, input_dilation=(1, 1),
+            x, window=(3, 2), strides=(2, 1), padding=padding, input_dilation=(dilation, 1),
             window_dilation=(1, 2),
         ),
         x,
     )  # fmt: skip
-    is_padded = any(map(any, padding))
-    assert names(result) == (["constant", "pad", name] if is_padded else [name])
+    assert names(result) == (["constant", "pad", name] if dilation > 1 else [name])
     assert name in REDUCTIONS and is_native(result.results[0])
 
 
@@ -196,13 +225,71 @@ def test_integers_side_by_side():
         check(lambda x, dy, attrs=attrs: window_scatter(x, dy, **attrs), x, dy)
 
 
-@pytest.mark.parametrize(
-    "change", [{"strides": (1,)}, {"padding": ((1, 1),)}, {"window_dilation": (2,)}]
-)
-def test_windows_that_overlap_or_leave_the_operand_stay(change):
+@pytest.mark.parametrize("direction", ["max", "min"])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 0), (1, 2)])
+@pytest.mark.parametrize(("width", "stride"), [(1, 2), (2, 1), (3, 1), (3, 2), (2, 3)])
+def test_gradients_of_windows_that_overlap(direction, dtype, padding, width, stride):
+    attrs = tiled((1, 1, 2)) | {
+        "window": (1, width, 2), "strides": (1, stride, 1), "padding": ((0, 0), padding, (1, 0)),
+    }  # fmt: skip
+    for seed in range(3):
+        generator = np.random.default_rng(seed)
+        x = generator.integers(-2, 3, (2, 7, 5)).astype(dtype)
+        if dtype == "float32" and seed:
+            x = generator.permutation(np.resize(TIES, 70)).reshape(2, 7, 5)
+        (y,) = run(build("f", [tensor_type(as_dtype(dtype), x.shape)],
+                         lambda x: window_max(x, **attrs)), x)  # fmt: skip
+        dy = random(*y.shape, seed=seed)
+        result = check(
+            lambda x, dy: window_scatter(x, dy, **attrs, direction=direction), x, dy,
+            tolerance=1e-6,
+        )  # fmt: skip
+        assert "window_scatter" not in names(result)
+
+
+@pytest.mark.parametrize("change", [{"window": (13,), "strides": (1,)}, {"window_dilation": (2,)}])
+def test_gradients_of_large_and_of_spread_windows_stay(change):
     attrs = tiled((2,)) | change | {"direction": "max"}
-    x = TIES.copy()
-    out = run(build("f", [tensor_type(float32, (12,))], lambda x: window_max(
+    x = np.resize(TIES, 15)
+    out = run(build("f", [tensor_type(float32, (15,))], lambda x: window_max(
         x, **{k: v for k, v in attrs.items() if k != "direction"})), x)[0]  # fmt: skip
     dy = random(*out.shape)
     assert "window_scatter" in names(check(lambda x, dy: window_scatter(x, dy, **attrs), x, dy))
+
+
+# Positions and narrow sums ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("dtype", ["int8", "int64"])
+def test_positions_of_extrema(name, dtype):
+    for shape, axis in (((12,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 1, 3), 1)):
+        for seed in range(3):
+            x = np.random.default_rng(seed).permutation(np.resize(TIES, int(np.prod(shape))))
+            attrs = {"axis": axis, "dtype": as_dtype(dtype)}
+            result = check(lambda x: vocabulary[name](x, **attrs), x.reshape(shape))  # noqa: B023
+            assert name not in names(result)
+
+
+def test_positions_along_an_axis_that_may_be_empty():
+    b = named("b")
+
+    def body(x):
+        cut = slice(x, start=(0, 0), limit=(b - 1, 3), stride=(1, 1))
+        return argmax(cut, axis=0)
+
+    function = build("f", [tensor_type(float32, (b, 3))], body)
+    result = verify(arrange(function))
+    assert "argmax" not in names(result)
+    for size in (1, 2, 5):
+        x = random(size, 3)
+        np.testing.assert_array_equal(run(result, x)[0], run(function, x)[0])
+
+
+def test_sums_of_narrow_floats_are_scattered_in_a_wider_type():
+    x, y, i = np.ones((2, 3), np.float16), np.full((9, 3), 2e-4, np.float16), np.zeros(9, np.int32)
+    for mode, is_wide in (("add", True), ("multiply", True), ("max", False), ("set", False)):
+        result = check(lambda *args: scatter(*args, axes=(0,), mode=mode), x, y, i)  # noqa: B023
+        assert ("cast" in names(result)) == is_wide
+        assert is_native(result.results[0])

@@ -8,19 +8,35 @@ from thalweg.backends.llvm.native import is_native
 from thalweg.ir.function import Function, build
 from thalweg.ir.leaves import full
 from thalweg.ir.show import show
-from thalweg.ir.types import float32, tensor_type
+from thalweg.ir.types import float32, int32, tensor_type, uint32
 from thalweg.ir.verify import verify
 from thalweg.loops.lower import lower
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import dot
 from thalweg.ops.control import call
-from thalweg.ops.elementwise import add, divide, exp, multiply, negative, rsqrt, sin, subtract, tanh
+from thalweg.ops.elementwise import (
+    add,
+    divide,
+    exp,
+    less,
+    multiply,
+    negative,
+    rsqrt,
+    select,
+    sin,
+    subtract,
+    tanh,
+)
+from thalweg.ops.index import gather, scatter
 from thalweg.ops.linalg import cholesky
-from thalweg.ops.movement import reshape, reverse, slice, transpose
+from thalweg.ops.movement import concatenate, pad, reshape, reverse, slice, transpose
+from thalweg.ops.random import random_bits
+from thalweg.ops.reduce import cummax, cumsum
 from thalweg.ops.reduce import max as max_op
 from thalweg.passes.arrange import arrange
 from thalweg.passes.check import check_values
+from thalweg.passes.families import VIEWS
 from thalweg.passes.fuse import LONGEST, fuse, kernels
 from thalweg.passes.inline import inline_calls
 from thalweg.passes.pipeline import PIPELINE, run_pass
@@ -80,14 +96,20 @@ def test_moves_inside_a_chain_are_read_in_place():
 def test_a_view_of_a_stored_value_is_no_kernel():
     def body(x):
         y = exp(x)
-        return y, transpose(y, axes=(1, 0)), reshape(y, shape=(12,)), reverse(x, axes=(0,))
+        first = slice(y, start=(1, 0), limit=(3, 4), stride=(1, 1))
+        return y, reshape(y, shape=(16,)), cholesky(transpose(y, axes=(1, 0))), first
 
-    function = fused(body, f32(3, 4))
+    function = fused(body, f32(4, 4))
     assert parts(function) == [["exp"]]
-    outside = [
-        node.op.name for node in function.order() if node.op.name in ("transpose", "reshape")
-    ]
-    assert sorted(outside) == ["reshape", "transpose"]
+    outside = [node.op.name for node in function.order() if node.op.name in VIEWS]
+    assert sorted(outside) == ["reshape", "slice", "transpose"]
+
+
+def test_a_view_in_another_order_is_a_kernel_where_its_own_order_is_wanted():
+    def body(x):
+        return product(x, transpose(x, axes=(1, 0))), reverse(x, axes=(0,))
+
+    assert sorted(parts(fused(body, f32(3, 4)))) == [["dot"], ["reverse"], ["transpose"]]
 
 
 def test_a_move_of_a_computed_value_is_a_kernel():
@@ -231,6 +253,61 @@ def test_two_contractions_are_two_kernels():
 
     found = parts(fused(body, f32(3, 3), f32(3, 3)))
     assert sorted(found) == [["add", "dot"], ["dot"]]
+
+
+# Choices, scatters, running results ---------------------------------------------------------------
+
+
+def test_padding_joining_and_random_bits_are_part_of_a_kernel():
+    def body(x, key):
+        none = {"low": (1, 0), "high": (0, 2), "interior": (0, 0)}
+        y = pad(exp(x), full(0.0, float32), **none)
+        z = concatenate(y, tanh(y), axis=1)
+        mask = less(random_bits(key, shape=z.shape, width=32), full(2**31, uint32, z.shape))
+        return select(mask, z, full(0.0, float32, z.shape))
+
+    found = parts(fused(body, f32(3, 4), tensor_type(uint32, (2,))))
+    assert len(found) == 1 and {"concatenate", "exp", "pad", "random_bits"} <= set(found[0])
+
+
+def test_random_bits_of_two_kernels_are_drawn_once():
+    def body(x, key):
+        mask = less(random_bits(key, shape=x.shape, width=32), full(2**31, uint32, x.shape))
+        y = select(mask, x, full(0.0, float32, x.shape))
+        return sum_op(y, axes=(0,)), max_op(select(mask, exp(y), y), axes=(1,))
+
+    found = parts(fused(body, f32(3, 4), tensor_type(uint32, (2,))))
+    assert sum("random_bits" in each for each in found) == 1
+
+
+@pytest.mark.parametrize(("rows", "is_stored"), [(3, False), (9, True)])
+def test_what_a_gather_repeats_is_stored(rows, is_stored):
+    def body(x, i):
+        return gather(exp(x), i, axes=(0,))
+
+    found = parts(fused(body, f32(5, 4), tensor_type(int32, (rows,))))
+    assert found == ([["exp"], ["gather"]] if is_stored else [["exp", "gather"]])
+
+
+def test_a_scatter_takes_its_operands_and_nothing_takes_it():
+    def body(x, y, i):
+        z = scatter(full(0.0, float32, x.shape), multiply(y, y), i, axes=(0,), mode="add")
+        return add(z, x)
+
+    found = parts(fused(body, f32(5, 4), f32(3, 4), tensor_type(int32, (3,))))
+    assert found == [["constant", "multiply", "scatter"], ["add"]]
+
+
+def test_a_running_result_takes_its_producers_and_its_epilogue():
+    def body(x):
+        return exp(add(cumsum(multiply(x, x), axis=1), cummax(x, axis=1)))
+
+    assert parts(fused(body, f32(3, 4))) == [["add", "cummax", "cumsum", "exp", "multiply"]]
+
+    def others(x):
+        return cumsum(cumsum(x, axis=1), axis=1), cumsum(x, axis=0)
+
+    assert len(parts(fused(others, f32(3, 4)))) == 3
 
 
 # Order and size -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from thalweg.base.errors import VerifyError
 from thalweg.ir.function import build
 from thalweg.ir.leaves import full, full_like
 from thalweg.ir.node import Node
@@ -11,12 +12,23 @@ from thalweg.ir.parse import parse
 from thalweg.ir.rewrite import Rules, weight
 from thalweg.ir.show import show
 from thalweg.ir.types import DTYPES, FLOATS, float64, tensor_type
+from thalweg.ops.contract import conv
 from thalweg.ops.elementwise import add, multiply, negative, tanh
 from thalweg.ops.movement import transpose
 from thalweg.passes import algebra
 from thalweg.tools import fuzz
-from thalweg.tools.fuzz import check, main, report, shrink, smallest, try_seed
+from thalweg.tools.fuzz import (
+    check,
+    compare,
+    is_left_open,
+    main,
+    report,
+    shrink,
+    smallest,
+    try_seed,
+)
 from thalweg.tools.programs import MAKERS, ops_used, random_function, small_samples
+from thalweg.transforms.evaluate import run
 
 SEEDS = range(150)
 NEVER = {"parameter", "hole", "alias", "callback", "check"}
@@ -28,6 +40,22 @@ def test_fixed_seeds_have_every_property(first):
     for seed in SEEDS[first : first + 10]:
         function, failures = try_seed(seed)
         assert not failures, report(seed, failures[0], function)
+
+
+def test_what_padding_meets_in_an_infinite_kernel_is_left_open():
+    attrs = {"strides": (1,), "input_dilation": (1,), "kernel_dilation": (1,)}
+    types = [tensor_type(float64, (1, 2, 1)), tensor_type(float64, (2, 1, 1))]
+    x = np.ones((1, 2, 1))
+    for padding, kernel, is_open in ((1, np.inf, True), (1, 2.0, False), (0, np.inf, False)):
+        function = build("f", types, lambda x, k, p=padding: conv(x, k, padding=((p, 0),), **attrs))
+        arrays = x, np.full((2, 1, 1), kernel)
+        assert is_left_open(function, arrays) == is_open
+        (wanted,) = run(function, *arrays)
+        if is_open:
+            compare(function, arrays, [np.nan_to_num(wanted)], [wanted])
+        else:
+            with pytest.raises(VerifyError, match="to keep its value"):
+                compare(function, arrays, [np.full_like(wanted, -3)], [wanted])
 
 
 def test_equal_arguments_give_the_same_program():

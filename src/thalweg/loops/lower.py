@@ -2,39 +2,48 @@
 
 The value of a node at an index is an expression: pointwise ops apply to the values of their
 operands at the same index, moves ask their operand at another index, so a chain of any length
-becomes one expression and a broadcast, transpose or slice never touches memory. Reductions of a
+becomes one expression and a broadcast, pad, gather or slice never touches memory. Reductions of a
 kernel share their axes and become the registers of its inner loops.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from thalweg.base.errors import ArgumentError, explain
-from thalweg.ir.dim import is_known_equal
+from thalweg.ir.dim import is_known_at_least, is_known_equal
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import constant, parameter
 from thalweg.ir.node import Node
-from thalweg.ir.types import Shape, Size
-from thalweg.loops.nest import (
+from thalweg.ir.types import Size, bfloat16, float16
+from thalweg.loops import places
+from thalweg.loops.nest import Nest, Reduction, Store, Update
+from thalweg.loops.places import Index, linear
+from thalweg.loops.values import (
     Affine,
     Apply,
+    Bound,
+    Choice,
     Load,
-    Nest,
     Number,
     Position,
-    Reduction,
     Register,
-    Store,
     Value,
+    number,
 )
-from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS, is_unit_reshape, strides_of
+from thalweg.ops.reduce import highest, lowest
+from thalweg.passes.families import (
+    CONTRACTIONS,
+    MOVES,
+    PLACED,
+    REDUCTIONS,
+    RUNNING,
+    SCATTERS,
+)
 
-
-def linear(index: Sequence[Affine], shape: Shape) -> Affine:
-    """The row-major position of an index."""
-    position = Affine()
-    for each, stride in zip(index, strides_of(shape), strict=True):
-        position = position + each * stride
-    return position
+COMPARISONS = frozenset(
+    ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+)  # fmt: skip
+"""Ops that tell a value from its neighbour, which in 16 bits it may be once it is stored."""
 
 
 def lower(function: Function) -> Nest:
@@ -46,11 +55,15 @@ class _Lowering:
     def __init__(self, function: Function):
         self.function = function
         self.inputs = {node: number for number, node in enumerate(function.parameters)}
-        self.known: dict[tuple, Value] = {}
+        self.known: dict[tuple[Node, Index], Value] = {}
+        self.data = places.Data(self.known)
         self.reductions: list[Reduction] = []
         self.inner: tuple[tuple[str, Size], ...] = ()
         self.inner_axes: tuple[int, ...] | None = None
+        self.where: tuple[Bound, ...] = ()
         self.registers: dict[Node, Register] = {}
+        # The group of a convolution's output.
+        self.group = Affine()
         shape = function.results[0].shape
         for result in function.results:
             if len(result.shape) != len(shape) or not all(map(is_known_equal, result.shape, shape)):
@@ -59,13 +72,51 @@ class _Lowering:
                 )
         self.outer = tuple((f"i{axis}", size) for axis, size in enumerate(shape))
         self.index = tuple(Affine.axis(name) for name, _ in self.outer)
+        self.is_running = False
+        for node in function.order():
+            if node.op.name in RUNNING:
+                self._run_along(node)
+            elif node.op.name == "conv":
+                self._split_groups(node)
+
+    def _run_along(self, node: Node) -> None:
+        """Make the axis of a running result the inner one."""
+        if self.is_running:
+            return
+        self.is_running = True
+        axis, size = node.attributes["axis"], node.shape[node.attributes["axis"]]
+        self.outer = tuple(each for each in self.outer if each[0] != f"i{axis}")
+        self.inner = ((f"k{axis}", size),)
+        step = Affine.axis(f"k{axis}")
+        if node.attributes["reverse"]:
+            step = step * -1 + (size - 1)
+        self.index = (*self.index[:axis], step, *self.index[axis + 1 :])
+
+    def _split_groups(self, node: Node) -> None:
+        """Give groups of outputs an axis of their own beside that of the outputs of a group."""
+        groups = node.attributes["feature_groups"] * node.attributes["batch_groups"]
+        name, outputs = self.outer[-1]
+        if is_known_equal(groups, 1) or len(self.outer) != node.type.rank:
+            return
+        width = outputs // groups
+        if is_known_equal(width, 1):
+            self.group = Affine.axis(name)
+            return
+        self.outer = (*self.outer[:-1], (f"{name}g", groups), (name, width))
+        self.group = Affine.axis(f"{name}g")
+        self.index = (*self.index[:-1], self.group * width + Affine.axis(name))
 
     def nest(self) -> Nest:
+        last = self.function.results[0]
+        if last.op.name in SCATTERS:
+            return self._scattering(last)
         stores = []
-        for number, result in enumerate(self.function.results):
+        for serial, result in enumerate(self.function.results):
             value = self.value(result, self.index)
-            position = linear(self.index, result.shape)
-            stores.append(Store(number, position, value, result.dtype))
+            stores.append(Store(serial, linear(self.index, result.shape), value, result.dtype))
+        return self._nest(stores)
+
+    def _nest(self, stores: Sequence[Store], update: Update | None = None) -> Nest:
         return Nest(
             name=self.function.name,
             inputs=self.function.parameter_types,
@@ -74,9 +125,39 @@ class _Lowering:
             inner=self.inner,
             reductions=tuple(self.reductions),
             stores=tuple(stores),
+            lets=tuple(self.data.lets.values()),
+            where=self.where,
+            is_running=self.is_running,
+            update=update,
         )
 
-    def value(self, node: Node, index: tuple[Affine, ...]) -> Value:
+    def _scattering(self, node: Node) -> Nest:
+        """Stores of the first operand, then every update in order."""
+        x, updates, *given = node.args
+        axes, batch = node.attributes["axes"], node.attributes["batch"]
+        left = [axis for axis in range(batch, x.type.rank) if axis not in axes]
+        self.inner = tuple((f"k{axis}", size) for axis, size in enumerate(given[0].shape[batch:]))
+        at = (*self.index[:batch], *(Affine.axis(name) for name, _ in self.inner))
+        store = Store(0, linear(self.index, x.shape), self.value(x, self.index), x.dtype)
+        value = self.value(updates, (*at, *(self.index[axis] for axis in left)))
+        place = list(self.index)
+        bounds = []
+        for axis, each in zip(axes, given, strict=True):
+            place[axis] = self.data.let(self.value(each, at))
+            bounds.append(Bound(place[axis], x.shape[axis]))
+        update = Update(
+            buffer=0,
+            position=linear(place, x.shape),
+            op=places.COMBINED[node.attributes["mode"]],
+            value=value,
+            dtype=x.dtype,
+            bounds=tuple(bounds),
+            row=place[axes[0]],
+            axes=tuple(self.outer[axis][0] for axis in left),
+        )
+        return replace(self._nest([store], update), rows=(self.outer[axes[0]][0], 1))
+
+    def value(self, node: Node, index: Index) -> Value:
         """The expression of a node at an index; iterative, for chains may be long."""
         pending = [(node, index)]
         while pending:
@@ -93,21 +174,15 @@ class _Lowering:
             pending.pop()
         return self.known[node, index]
 
-    def _needs(self, node: Node, index: tuple[Affine, ...]) -> list[tuple]:
+    def _needs(self, node: Node, index: Index) -> list[tuple[Node, Index]]:
         if node in self.inputs or node.op is constant:
             return []
         name = node.op.name
-        if name in REDUCTIONS:
+        if name in REDUCTIONS or name in CONTRACTIONS or name in RUNNING:
             self._at_result(node, index)
-            if node in self.registers:
-                return []
-            return [(node.args[0], self._inner_index(node, index))]
-        if name in CONTRACTIONS:
-            self._at_result(node, index)
-            if node in self.registers:
-                return []
-            at = self._dot_index(node) if name == "dot" else self._conv_index(node)
-            return list(zip(node.args, at, strict=True))
+            return [] if node in self.registers else self._operands(node, index)
+        if name in PLACED:
+            return places.needs(node, index, self.data)
         if name in MOVES:
             if not node.args:
                 return []
@@ -115,10 +190,21 @@ class _Lowering:
             return [] if moved is None else [(node.args[0], moved)]
         return [(arg, index) for arg in node.args]
 
-    def _inner_index(self, node: Node, index: tuple[Affine, ...]) -> tuple[Affine, ...]:
-        """The index of a reduction's operand: inner axes where it reduces, else the outer ones."""
+    def _operands(self, node: Node, index: Index) -> list[tuple[Node, Index]]:
+        """What a reduction, contraction or running result asks for in each step."""
+        name = node.op.name
+        if name in RUNNING:
+            return [(arg, index) for arg in node.args]
+        if name == "dot":
+            return list(zip(node.args, self._dot_index(node), strict=True))
+        if name == "conv":
+            return list(zip(node.args, self._conv_index(node), strict=True))
         if "window" in node.attributes:
-            return self._window_index(node)
+            return [(node.args[0], self._window_index(node))]
+        return [(node.args[0], self._inner_index(node, index))]
+
+    def _inner_index(self, node: Node, index: Index) -> Index:
+        """The index of a reduction's operand: inner axes where it reduces, else the outer ones."""
         axes = node.attributes["axes"]
         operand = node.args[0].shape
         if self.inner_axes is None:
@@ -128,7 +214,7 @@ class _Lowering:
         inner = iter(Affine.axis(name) for name, _ in self.inner)
         return tuple(next(inner) if axis in axes else next(outer) for axis in range(len(operand)))
 
-    def _at_result(self, node: Node, index: tuple[Affine, ...]) -> None:
+    def _at_result(self, node: Node, index: Index) -> None:
         if index != self.index:
             raise ArgumentError(
                 explain(
@@ -143,8 +229,8 @@ class _Lowering:
         self.inner = tuple((f"k{axis}", size) for axis, size in enumerate(extents))
         return [Affine.axis(name) for name, _ in self.inner]
 
-    def _window_index(self, node: Node) -> tuple[Affine, ...]:
-        """The index of an unpadded window's element: the window's place, and the place inside."""
+    def _window_index(self, node: Node) -> Index:
+        """The index of a window's element: the window's place, and the place inside."""
         attrs = node.attributes
         if self.inner_axes is None:
             self.inner_axes = tuple(
@@ -154,14 +240,22 @@ class _Lowering:
         inside = dict(
             zip(self.inner_axes, (Affine.axis(name) for name, _ in self.inner), strict=True)
         )
-        return tuple(
-            place * stride + inside[axis] * dilation if axis in inside else place * stride
-            for axis, (place, stride, dilation) in enumerate(
-                zip(self.index, attrs["strides"], attrs["window_dilation"], strict=True)
+        index = tuple(
+            place * stride + inside.get(axis, Affine()) * dilation + -low
+            for axis, (place, stride, dilation, (low, _)) in enumerate(
+                zip(
+                    self.index,
+                    attrs["strides"],
+                    attrs["window_dilation"],
+                    attrs["padding"],
+                    strict=True,
+                )
             )
         )
+        self.where = _inside(index, node.args[0].shape, attrs["padding"])
+        return index
 
-    def _dot_index(self, node: Node) -> tuple[tuple[Affine, ...], tuple[Affine, ...]]:
+    def _dot_index(self, node: Node) -> tuple[Index, Index]:
         """The indices of both operands: batch axes first in the result, then lhs, then rhs."""
         lhs, rhs = node.args
         attrs = node.attributes
@@ -172,62 +266,50 @@ class _Lowering:
         for operand, contract, batch in zip(
             (lhs, rhs), attrs["contract"], attrs["batch"], strict=True
         ):
-            places = dict(zip(contract, summed, strict=True)) | dict(
-                zip(batch, shared, strict=True)
-            )
+            taken = dict(zip(contract, summed, strict=True)) | dict(zip(batch, shared, strict=True))
             found.append(
                 tuple(
-                    places[axis] if axis in places else next(outer)
+                    taken[axis] if axis in taken else next(outer)
                     for axis in range(operand.type.rank)
                 )
             )
         return found[0], found[1]
 
-    def _conv_index(self, node: Node) -> tuple[tuple[Affine, ...], tuple[Affine, ...]]:
-        """The indices of the input and the kernel of an unpadded convolution of one group."""
-        kernel = node.args[1]
+    def _conv_index(self, node: Node) -> tuple[Index, Index]:
+        """The indices of the input and the kernel of a convolution."""
+        x, kernel = node.args
         attrs = node.attributes
-        *spatial, channels = self._sum_over(kernel.shape[:-1])
-        first, *places, feature = self.index
+        *spatial, channel = self._sum_over(kernel.shape[:-1])
+        first, *at, feature = self.index
         taken = tuple(
-            place * stride + offset * dilation
-            for place, offset, stride, dilation in zip(
-                places, spatial, attrs["strides"], attrs["kernel_dilation"], strict=True
+            place * stride + offset * dilation + -low
+            for place, offset, stride, dilation, (low, _) in zip(
+                at,
+                spatial,
+                attrs["strides"],
+                attrs["kernel_dilation"],
+                attrs["padding"],
+                strict=True,
             )
         )
-        return (first, *taken, channels), (*spatial, channels, feature)
+        self.where = _inside(taken, x.shape[1:-1], attrs["padding"])
+        weights = (*spatial, channel, feature)
+        if not is_known_equal(attrs["feature_groups"], 1):
+            channel = self.group * kernel.shape[-2] + channel
+        if not is_known_equal(attrs["batch_groups"], 1):
+            first = self.group * node.shape[0] + first
+        return (first, *taken, channel), weights
 
-    def _moved(self, node: Node, index: tuple[Affine, ...]) -> tuple[Affine, ...] | None:
+    def _moved(self, node: Node, index: Index) -> Index | None:
         """The index at which a move asks its operand; None where it asks for a position."""
-        name, attrs = node.op.name, node.attributes
-        if name in ("barrier", "stop_gradient", "alias"):
-            return index
-        if name == "broadcast":
-            return tuple(index[axis] for axis in attrs["axes"])
-        if name == "transpose":
-            moved = [Affine()] * len(index)
-            for position, axis in enumerate(attrs["axes"]):
-                moved[axis] = index[position]
-            return tuple(moved)
-        if name == "slice":
-            return tuple(
-                each * step + start
-                for each, start, step in zip(index, attrs["start"], attrs["stride"], strict=True)
-            )
-        if name == "reverse":
-            return tuple(
-                each * -1 + (size - 1) if axis in attrs["axes"] else each
-                for axis, (each, size) in enumerate(zip(index, node.shape, strict=True))
-            )
-        source = node.args[0].shape
-        if is_unit_reshape(source, node.shape):
-            rest = iter([each for each, size in zip(index, node.shape, strict=True) if size != 1])
-            return tuple(Affine() if size == 1 else next(rest) for size in source)
+        moved = places.moved(node, index)
+        if moved is not None:
+            return moved
         if node.args[0] in self.inputs:
             return None
         raise ArgumentError(explain(self.function.name, "reshapes of its inputs only", f"{node!r}"))
 
-    def _make(self, node: Node, index: tuple[Affine, ...], values: list[Value]) -> Value:
+    def _make(self, node: Node, index: Index, values: list[Value]) -> Value:
         if node in self.inputs:
             return Load(self.inputs[node], linear(index, node.shape), node.dtype)
         if node.op is constant:
@@ -235,18 +317,13 @@ class _Lowering:
         if node.op is parameter:
             raise ArgumentError(explain(self.function.name, "its own parameters", repr(node)))
         name = node.op.name
-        if name in CONTRACTIONS:
+        if name in CONTRACTIONS or name in REDUCTIONS or name in RUNNING:
             if node not in self.registers:
-                product = Apply("multiply", tuple(values), (), node.dtype)
                 self.registers[node] = Register(len(self.reductions), node.dtype)
-                self.reductions.append(Reduction("add", 0, product, node.dtype))
+                self.reductions.append(self._reduction(node, values))
             return self.registers[node]
-        if name in REDUCTIONS:
-            if node not in self.registers:
-                op, identity = REDUCTIONS[name]
-                self.registers[node] = Register(len(self.reductions), node.dtype)
-                self.reductions.append(Reduction(op, identity, values[0], node.dtype))
-            return self.registers[node]
+        if name in PLACED:
+            return places.placed(node, index, values, self.data)
         if name == "iota":
             return Position(index[node.attributes["axis"]], node.dtype)
         if name == "size":
@@ -256,5 +333,47 @@ class _Lowering:
                 return values[0]
             source = node.args[0]
             return Load(self.inputs[source], linear(index, node.shape), node.dtype)
+        if name in COMPARISONS:
+            values = [_rounded(value, arg) for value, arg in zip(values, node.args, strict=True)]
         attrs = tuple(node.attributes.items())
         return Apply(name, tuple(values), attrs, node.dtype)
+
+    def _reduction(self, node: Node, values: list[Value]) -> Reduction:
+        name, dtype = node.op.name, node.dtype
+        if name in CONTRACTIONS:
+            lhs, rhs = (_cast(each, arg, node) for each, arg in zip(values, node.args, strict=True))
+            if self.where:
+                lhs = Choice(self.where, lhs, number(0, dtype), dtype)
+            return Reduction("add", 0, Apply("multiply", (lhs, rhs), (), dtype), dtype)
+        op, identity = (REDUCTIONS | RUNNING)[name]
+        (value,) = values
+        if self.where:
+            outside = {"lowest": lowest, "highest": highest}.get(identity)
+            least = outside(dtype.numpy) if outside else identity
+            value = Choice(self.where, value, number(least, dtype), dtype)
+        return Reduction(op, identity, value, dtype)
+
+
+def _rounded(value: Value, operand: Node) -> Value:
+    """A 16-bit float with the bits that it has in memory, where it may be compared with itself."""
+    if isinstance(value, Load | Number) or operand.dtype not in (float16, bfloat16):
+        return value
+    return Apply("cast", (value,), (("dtype", operand.dtype),), operand.dtype)
+
+
+def _cast(value: Value, operand: Node, result: Node) -> Value:
+    """An operand of a product in the element type of the result."""
+    if operand.dtype is result.dtype:
+        return value
+    return Apply("cast", (value,), (("dtype", result.dtype),), result.dtype)
+
+
+def _inside(
+    index: Sequence[Affine], shape: Sequence[Size], padding: Sequence[tuple[Size, Size]]
+) -> tuple[Bound, ...]:
+    """Where an index that may reach into padding is inside."""
+    return tuple(
+        Bound(at, size)
+        for at, size, (low, high) in zip(index, shape, padding, strict=True)
+        if not (is_known_at_least(-low, 0) and is_known_at_least(-high, 0))
+    )

@@ -4,10 +4,15 @@
     for        = "for" axis "in" extent mark*                    over the outer axes, then
                  register "=" identity                            for each reduction
                  "for" axis "in" extent                           over the inner axes:
+                     "if" bound and ...                       other steps change nothing
                      register op= value
                  buffer[position] = value                         for each store
-    value      = buffer[position] | number | op(value, ...) | position | register
-    position   = an affine expression of the axes, counted in elements
+    name       = axis | "let" name "=" value                     an index that is data
+
+Two nests have other stores. A running nest stores after every step of its inner axis instead of
+after the last, as cumulative sums do. A scattering nest, when its stores are done, walks its inner
+axes in order and changes what has been stored, `buffer[position] op= value` where bounds hold; its
+tasks are blocks of the axis named by `rows`, and each changes only its own.
 
 Extents and strides are sizes, named or not. The nest says what is computed; the marks that
 `schedule` writes on it say how: "vector" names the axis whose neighbours are the lanes of a vector
@@ -19,99 +24,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thalweg.ir.dim import text as dim_text
-from thalweg.ir.types import DType, Literal, Size, TensorType
-
-
-@dataclass(frozen=True, slots=True)
-class Affine:
-    """`constant + sum(stride * axis)`, a position or an index."""
-
-    terms: tuple[tuple[str, Size], ...] = ()
-    constant: Size = 0
-
-    @classmethod
-    def axis(cls, name: str) -> "Affine":
-        """One axis by itself."""
-        return cls(((name, 1),))
-
-    def __add__(self, other: "Affine | Size") -> "Affine":
-        if not isinstance(other, Affine):
-            return Affine(self.terms, self.constant + other)
-        strides = dict(self.terms)
-        for name, stride in other.terms:
-            strides[name] = strides.get(name, 0) + stride
-        kept = tuple((name, stride) for name, stride in strides.items() if stride != 0)
-        return Affine(kept, self.constant + other.constant)
-
-    def __mul__(self, factor: Size) -> "Affine":
-        if factor == 0:
-            return Affine()
-        terms = tuple((name, stride * factor) for name, stride in self.terms)
-        return Affine(terms, self.constant * factor)
-
-    def stride(self, name: str) -> Size:
-        """How far one step along an axis moves."""
-        return dict(self.terms).get(name, 0)
-
-    def __str__(self) -> str:
-        parts = []
-        for name, stride in self.terms:
-            size = _size_text(stride)
-            parts.append(name if size == "1" else f"{size}*{name}")
-        if self.constant != 0 or not parts:
-            parts.append(_size_text(self.constant))
-        return " + ".join(parts)
-
-
-def _size_text(size: Size) -> str:
-    text = str(size) if isinstance(size, int) else dim_text(size)
-    return text if text.lstrip("-").isalnum() else f"({text})"
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """An element of an input buffer."""
-
-    buffer: int
-    position: Affine
-    dtype: DType
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A constant."""
-
-    value: Literal
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """A pointwise op of the vocabulary on values."""
-
-    op: str
-    args: tuple["Value", ...]
-    attrs: tuple[tuple[str, Any], ...]
-    dtype: DType
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """An index as a number."""
-
-    index: Affine
-    dtype: DType
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """The result of a reduction of this nest."""
-
-    number: int
-    dtype: DType
-
-
-Value = Load | Number | Apply | Position | Register
+from thalweg.ir.types import DType, Size, TensorType
+from thalweg.loops.values import (
+    Affine,
+    Bound,
+    Load,
+    Value,
+    indices,
+    parts,
+    size_text,
+    value_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +58,25 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """A change of an element that has been stored, where bounds hold; `op` None replaces it."""
+
+    buffer: int
+    position: Affine
+    op: str | None
+    value: Value
+    dtype: DType
+    bounds: tuple[Bound, ...]
+    row: Affine
+    axes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Nest:
-    """One kernel as loops; axes are (name, extent) from the outermost to the innermost."""
+    """One kernel as loops; axes are (name, extent) from the outermost to the innermost.
+
+    `lets` are the indices that are data, each a name and an integer value.
+    """
 
     name: str
     inputs: tuple[TensorType, ...]
@@ -145,29 +85,38 @@ class Nest:
     inner: tuple[tuple[str, Size], ...]
     reductions: tuple[Reduction, ...]
     stores: tuple[Store, ...]
+    lets: tuple[tuple[str, Value], ...] = ()
+    where: tuple[Bound, ...] = ()
+    is_running: bool = False
+    update: Update | None = None
     vector: str | None = None
     vectors: int = 1
     rows: tuple[str, int] | None = None
 
+    def values(self) -> list[Value]:
+        """Every value that the nest computes."""
+        found = [value for _, value in self.lets]
+        found += [each.value for each in self.reductions]
+        found += [each.value for each in self.stores]
+        return found + ([self.update.value] if self.update else [])
+
+    def bounds(self) -> list[Bound]:
+        """Every bound outside of a value."""
+        return [*self.where, *(self.update.bounds if self.update else ())]
+
+    def memory(self) -> list[Affine]:
+        """Every position that is read or written."""
+        found = [store.position for store in self.stores]
+        return found + [value.position for value in parts(self.values()) if isinstance(value, Load)]
+
     def accesses(self) -> list[Affine]:
         """Every position that is read or written, and every index that is used as a number."""
-        found: list[Affine] = []
-        seen: set[int] = set()
-        pending: list[Any] = [each.value for each in self.reductions]
-        for store in self.stores:
-            found.append(store.position)
-            pending.append(store.value)
-        while pending:
-            value = pending.pop()
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            if isinstance(value, Load):
-                found.append(value.position)
-            elif isinstance(value, Position):
-                found.append(value.index)
-            elif isinstance(value, Apply):
-                pending.extend(value.args)
+        found = [store.position for store in self.stores]
+        found += [bound.index for bound in self.bounds()]
+        if self.update:
+            found += [self.update.position, self.update.row]
+        for value in parts(self.values()):
+            found += indices(value)
         return found
 
     def __str__(self) -> str:
@@ -181,45 +130,57 @@ def show_nest(nest: Nest) -> str:
     lines = [f"kernel {nest.name}({', '.join(names)})"]
     depth = 1
 
+    def line(text: str) -> None:
+        lines.append("  " * depth + text)
+
     def loops(axes: Sequence[tuple[str, Size]], mark: str) -> None:
         nonlocal depth
         for position, (axis, extent) in enumerate(axes):
-            words = [f"for {axis} in {_size_text(extent)}"]
+            words = [f"for {axis} in {size_text(extent)}"]
             if position == 0 and mark:
                 words.append(mark)
             if axis == nest.vector:
                 words.append(f"vector x{nest.vectors}" if nest.vectors > 1 else "vector")
             if nest.rows and axis == nest.rows[0]:
                 words.append(f"rows x{nest.rows[1]}")
-            lines.append("  " * depth + " ".join(words))
+            line(" ".join(words))
             depth += 1
 
+    def stores() -> None:
+        for store in nest.stores:
+            line(f"out{store.buffer}[{store.position}] = {value_text(store.value)}")
+
+    def lets(is_inner: bool) -> None:
+        walked = {axis for axis, _ in nest.inner}
+        for name, value in nest.lets:
+            used = {each for part in parts([value]) for at in indices(part) for each, _ in at.terms}
+            if bool(used & walked) == is_inner:
+                line(f"let {name} = {value_text(value)}")
+
     loops(nest.outer, "parallel")
+    lets(is_inner=False)
     for number, reduction in enumerate(nest.reductions):
-        lines.append("  " * depth + f"r{number} = {reduction.identity}")
+        line(f"r{number} = {reduction.identity}")
     outside = depth
+    if nest.update:
+        stores()
+        depth = 1
     loops(nest.inner, "")
+    lets(is_inner=True)
+    if nest.where:
+        line(f"if {' and '.join(map(str, nest.where))}")
+        depth += 1
     for number, reduction in enumerate(nest.reductions):
-        lines.append(
-            "  " * depth + f"r{number} = {reduction.op}(r{number}, {value_text(reduction.value)})"
-        )
-    depth = outside
-    for store in nest.stores:
-        lines.append(
-            "  " * depth + f"out{store.buffer}[{store.position}] = {value_text(store.value)}"
-        )
+        line(f"r{number} = {reduction.op}(r{number}, {value_text(reduction.value)})")
+    if nest.update:
+        update = nest.update
+        line(f"if {' and '.join(map(str, update.bounds))}")
+        depth += 1
+        loops([(axis, extent) for axis, extent in nest.outer if axis in update.axes], "")
+        target, value = f"out{update.buffer}[{update.position}]", value_text(update.value)
+        line(f"{target} = {f'{update.op}({target}, {value})' if update.op else value}")
+        return "\n".join(lines)
+    if not nest.is_running:
+        depth = outside
+    stores()
     return "\n".join(lines)
-
-
-def value_text(value: Value) -> str:
-    """A value as text."""
-    if isinstance(value, Load):
-        return f"in{value.buffer}[{value.position}]"
-    if isinstance(value, Number):
-        return str(value.value.scalar())
-    if isinstance(value, Register):
-        return f"r{value.number}"
-    if isinstance(value, Position):
-        return f"({value.index})"
-    attrs = [f"{name}={each}" for name, each in value.attrs]
-    return f"{value.op}({', '.join([*map(value_text, value.args), *attrs])})"

@@ -1,5 +1,6 @@
 """Directives: checked rewrites of a nest that change how it runs and not what it computes.
 
+    reorder(nest)            inner loops go from long strides to short
     coalesce(nest)           neighbouring axes that every access walks as one become one
     vectorize(nest, axis)    the axis becomes the lanes of vectors
     widen(nest, vectors)     several vectors of a reduction are done together
@@ -18,9 +19,25 @@ from dataclasses import replace
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
+from thalweg.ir.dim import Dim
 from thalweg.ir.types import Size
-from thalweg.loops.nest import Affine, Apply, Load, Nest, Position, Value
+from thalweg.loops.nest import Nest
+from thalweg.loops.values import (
+    Affine,
+    Apply,
+    Bound,
+    Choice,
+    Load,
+    Position,
+    Value,
+    indices,
+    parts,
+)
 
+SCATTER_BLOCKS = 16
+"""Blocks of rows of a scatter, each one task."""
+SCATTER_ROWS = 4096
+"""Rows of a block where their number has a name."""
 FEW_ROWS = 7
 """Rows below which another axis is taken for them, where one has more."""
 
@@ -54,9 +71,8 @@ def _renamed(nest: Nest, gone: dict[str, str], **axes: Any) -> Nest:
     if not gone:
         return nest
 
-    def drop(position: Affine) -> Affine:
-        terms = tuple((name, stride) for name, stride in position.terms if name not in gone)
-        return Affine(terms, position.constant)
+    def drop(bound: Bound) -> Bound:
+        return replace(bound, index=bound.index.without(gone))
 
     known: dict[int, Value] = {}
 
@@ -64,11 +80,18 @@ def _renamed(nest: Nest, gone: dict[str, str], **axes: Any) -> Nest:
         found = known.get(id(value))
         if found is None:
             if isinstance(value, Load):
-                found = replace(value, position=drop(value.position))
+                found = replace(value, position=value.position.without(gone))
             elif isinstance(value, Position):
-                found = replace(value, index=drop(value.index))
+                found = replace(value, index=value.index.without(gone))
             elif isinstance(value, Apply):
                 found = replace(value, args=tuple(walk(arg) for arg in value.args))
+            elif isinstance(value, Choice):
+                found = replace(
+                    value,
+                    bounds=tuple(map(drop, value.bounds)),
+                    inside=walk(value.inside),
+                    outside=walk(value.outside),
+                )
             else:
                 found = value
             known[id(value)] = found
@@ -78,11 +101,31 @@ def _renamed(nest: Nest, gone: dict[str, str], **axes: Any) -> Nest:
         nest,
         reductions=tuple(replace(each, value=walk(each.value)) for each in nest.reductions),
         stores=tuple(
-            replace(each, position=drop(each.position), value=walk(each.value))
+            replace(each, position=each.position.without(gone), value=walk(each.value))
             for each in nest.stores
         ),
+        lets=tuple((name, walk(value)) for name, value in nest.lets),
+        where=tuple(map(drop, nest.where)),
         **axes,
     )
+
+
+def reorder(nest: Nest) -> Nest:
+    """Order the inner loops from long strides to short, so that memory is walked along its lines.
+
+    before                       after, for x[1024*n + p]
+    for p in 32                  for n in 8
+      for n in 8                   for p in 32
+    """
+    positions = nest.memory()
+
+    def length(axis: tuple[str, Size]) -> int:
+        strides = [position.stride(axis[0]) for position in positions]
+        return -sum(abs(each) for each in strides if isinstance(each, int))
+
+    if any(isinstance(each.stride(axis), Dim) for axis, _ in nest.inner for each in positions):
+        return nest
+    return replace(nest, inner=tuple(sorted(nest.inner, key=length)))
 
 
 def vectorize(nest: Nest, axis: str) -> Nest:
@@ -155,18 +198,21 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
 
     `lanes` is how many elements a vector register holds, `registers` how many of them there are.
     """
-    nest = coalesce(nest)
-    accesses = nest.accesses()
+    if nest.update:
+        return _schedule_scatter(nest)
+    nest = coalesce(reorder(nest) if is_contraction(nest) else nest)
+    positions = _walked(nest)
 
     def neighbours(axis: str) -> int:
-        return sum(each.stride(axis) == 1 for each in accesses)
+        return sum(each.stride(axis) == 1 and axis not in moved for each, moved in positions)
 
     candidates = [
         axis
         for axis, _ in nest.outer
         if all(store.position.stride(axis) == 1 for store in nest.stores)
     ]
-    candidates += [axis for axis, _ in nest.inner]
+    if not nest.is_running:
+        candidates += [axis for axis, _ in nest.inner]
     if not candidates:
         return nest
     # Among equals the last: the inner axis of a reduction keeps its lanes busy longest.
@@ -174,14 +220,16 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
     if not neighbours(best):
         return nest
     nest = vectorize(nest, best)
-    if best not in dict(nest.outer) or not nest.reductions:
+    if best not in dict(nest.outer) or nest.is_running:
         return nest
+    if not nest.reductions:
+        return _by_blocks(nest, lanes)
     if not is_contraction(nest):
         # Wide strips read longer runs of memory; long bodies would make much code of them.
-        return widen(nest, 8 if len(accesses) <= 3 else 2)
+        return widen(nest, 8 if len(positions) <= 3 else 2)
     others = [(axis, size) for axis, size in nest.outer if axis != best]
     if not others:
-        return nest
+        return widen(nest, 8)
     extent = dict(nest.outer)[best]
     vectors = 1 if isinstance(extent, int) and extent <= lanes else 2
     # One register for each row and vector, the vectors that are loaded, and one broadcast.
@@ -192,3 +240,42 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
         # A kernel gradient's last axes are the places of a small kernel: too few to share much.
         axis = max(reversed(rows), key=lambda each: rows[each])
     return jam(nest, axis, rows[axis], vectors)
+
+
+def _by_blocks(nest: Nest, lanes: int) -> Nest:
+    """Rows for what is turned, so that the lines that a vector touches are read to their end."""
+    assert nest.vector is not None
+    for position in nest.memory():
+        if position.stride(nest.vector) in (0, 1):
+            continue
+        for axis, _ in nest.outer:
+            if axis != nest.vector and position.stride(axis) == 1:
+                return jam(nest, axis, lanes, 1)
+    return nest
+
+
+def _walked(nest: Nest) -> list[tuple[Affine, set[str]]]:
+    """Every position in memory, with the axes along which an index in it moves that is data."""
+    lets = dict(nest.lets)
+    moved: dict[str, set[str]] = {}
+    for name, value in nest.lets:
+        found: set[str] = set()
+        for at in [each for part in parts([value]) for each in indices(part)]:
+            for each, _ in at.terms:
+                found |= moved[each] if each in lets else {each}
+        moved[name] = found
+    return [
+        (at, set().union(*(moved[name] for name, _ in at.terms if name in lets)))
+        for at in nest.memory()
+    ]
+
+
+def _schedule_scatter(nest: Nest) -> Nest:
+    """Blocks of rows, and vectors along the last axis."""
+    assert nest.rows is not None and nest.update is not None
+    axis = nest.rows[0]
+    extent = dict(nest.outer)[axis]
+    # Each block looks at every index: many blocks are for updates that are long themselves.
+    blocks = SCATTER_BLOCKS if nest.update.axes else 1
+    rows = max(1, -(-extent // blocks)) if isinstance(extent, int) else SCATTER_ROWS
+    return replace(nest, rows=(axis, rows), vector=nest.outer[-1][0])

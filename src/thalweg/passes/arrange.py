@@ -1,34 +1,56 @@
 """Operations in the forms that one nest of loops computes; every change is exact.
 
-conv(x, k, padding=p, input_dilation=d)   conv(pad(x, 0, p, interior=d-1), k)
+conv(x, k, input_dilation=d)              one convolution for each of the d phases of the result;
+                                          with strides of its own conv(pad(x, 0, interior=d-1), k)
 dot(x, y) that sums y's last axis         dot(x, transpose(y)), so that neighbours of y are
                                           neighbours of the result
-window_max(x, padding=p), ..._min, ..._sum        the same of pad(x, identity, p)
+window_max(x, input_dilation=d), ..._min, ..._sum
+                                          the same of pad(x, identity, interior=d-1)
 window_max, window_min of windows that touch and do not overlap
                                           max, min over the places of each window
+window_scatter of small windows            the place of each extremum, and a sum over places
 window_scatter, window_pick of windows that touch and do not overlap
                                           the first place of each window that holds its
                                           extremum, found by two reductions: no index arrays
+argmax(x), argmin(x)                      min of the places where x is its extremum
+scatter of 16-bit sums and products       the same in float32, rounded once
 """
 
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
-from thalweg.ir.dim import is_known_at_least
+import numpy as np
+
+from thalweg.ir.dim import ceil_div, is_known_at_least
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import full, full_like
 from thalweg.ir.node import Node, made_by, make
-from thalweg.ir.types import int32
+from thalweg.ir.op import Op
+from thalweg.ir.types import bool_, float32, int32, int64
 from thalweg.ir.walk import rebuild
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import conv, dot
-from thalweg.ops.elementwise import add, equal, isnan, logical_or, multiply, select
-from thalweg.ops.movement import iota, pad, reshape, slice, transpose
-from thalweg.ops.reduce import highest, lowest
+from thalweg.ops.elementwise import (
+    add,
+    cast,
+    equal,
+    isnan,
+    logical_and,
+    logical_or,
+    multiply,
+    select,
+)
+from thalweg.ops.index import scatter
+from thalweg.ops.movement import concatenate, iota, pad, reshape, slice, transpose
+from thalweg.ops.reduce import argmax, argmin, highest, lowest
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.reduce import min as min_op
 from thalweg.ops.window import window_max, window_min, window_pick, window_scatter, window_sum
 
+MOST_PLACES = 12
+"""Places of a window that are compared one by one: more make more nodes than a kernel takes."""
 REDUCERS = (window_sum, window_max, window_min)
 
 
@@ -54,22 +76,69 @@ def _has_elements(x: Node) -> bool:
 
 def _convolution(node: Node, x: Node, kernel: Node) -> Node | None:
     attrs = node.attributes
-    padding, dilation = attrs["padding"], attrs["input_dilation"]
-    is_plain = all(low == high == 0 for low, high in padding) and all(d == 1 for d in dilation)
-    if is_plain or attrs["feature_groups"] != 1 or attrs["batch_groups"] != 1:
+    dilation = attrs["input_dilation"]
+    if all(each == 1 for each in dilation) or not _has_elements(x):
         return None
-    if not _has_elements(x):
-        return None
-    padded = pad(
-        x,
-        full(0, x.dtype),
-        low=(0, *(low for low, _ in padding), 0),
-        high=(0, *(high for _, high in padding), 0),
-        interior=(0, *(each - 1 for each in dilation), 0),
-    )
-    rank = len(padding)
-    plain = {"padding": ((0, 0),) * rank, "input_dilation": (1,) * rank}
-    return conv(padded, kernel, **(attrs | plain))
+    steps = (*attrs["strides"], *attrs["kernel_dilation"])
+    numbers = [*kernel.shape[:-2], *(side for pair in attrs["padding"] for side in pair)]
+    if all(step == 1 for step in steps) and all(isinstance(each, int) for each in numbers):
+        return _by_phase(node, x, kernel)
+    spread = _spread(x, 0, (1, *dilation, 1))
+    return conv(spread, kernel, **(attrs | {"input_dilation": (1,) * len(dilation)}))
+
+
+def _by_phase(node: Node, x: Node, kernel: Node) -> Node:
+    """A convolution of spread input as one convolution for each place between its elements.
+
+    y[d*q + r] meets an element of x at every d-th place t of the kernel, first at t = (p - r) % d.
+    """
+    dilation = node.attributes["input_dilation"]
+    counts = [ceil_div(size, each) for size, each in zip(node.shape[1:-1], dilation, strict=True)]
+    shape = (node.shape[0], *counts, node.shape[-1])
+
+    def phase(places: tuple[int, ...]) -> Node:
+        start, padding = [], []
+        for axis, (place, step) in enumerate(zip(places, dilation, strict=True)):
+            before, _ = node.attributes["padding"][axis]
+            first = (before - place) % step
+            width = -(-(kernel.shape[axis] - first) // step)
+            if width <= 0:
+                return full(0, node.dtype, shape)
+            low = (before - place - first) // step
+            start.append(first)
+            padding.append((low, counts[axis] + width - 1 - low - x.shape[axis + 1]))
+        part = slice(
+            kernel,
+            start=(*start, 0, 0),
+            limit=kernel.shape,
+            stride=(*dilation, 1, 1),
+        )
+        plain = {"padding": tuple(padding), "input_dilation": (1,) * len(dilation)}
+        return conv(x, part, **(node.attributes | plain))
+
+    def joined(places: tuple[int, ...]) -> Node:
+        """[n, q0, r0, q1, r1, ..., c], with the axes of the phases that are given left out."""
+        axis = len(places)
+        if axis == len(dilation):
+            return phase(places)
+        parts = []
+        for place in range(dilation[axis]):
+            part = joined((*places, place))
+            at = axis + 2
+            parts.append(reshape(part, shape=(*part.shape[:at], 1, *part.shape[at:])))
+        return concatenate(*parts, axis=axis + 2) if len(parts) > 1 else parts[0]
+
+    spread = (count * step for count, step in zip(counts, dilation, strict=True))
+    whole = reshape(joined(()), shape=(shape[0], *spread, shape[-1]))
+    rank = node.type.rank
+    return slice(whole, start=(0,) * rank, limit=node.shape, stride=(1,) * rank)
+
+
+def _spread(x: Node, value: float, dilation: Sequence[int]) -> Node:
+    """x with a value between neighbours."""
+    none = (0,) * len(dilation)
+    interior = tuple(each - 1 for each in dilation)
+    return pad(x, full(value, x.dtype), low=none, high=none, interior=interior)
 
 
 def _product(node: Node, lhs: Node, rhs: Node) -> Node | None:
@@ -94,21 +163,44 @@ def _reducer(node: Node, x: Node) -> Node | None:
         # The same node that the gradient asks for, so that it is computed once.
         parts, places = _split(x, attrs["window"])
         return (max_op if node.op is window_max else min_op)(parts, axes=places)
-    padding = attrs["padding"]
-    is_plain = all(low == high == 0 for low, high in padding)
-    if is_plain or not _has_elements(x) or any(each != 1 for each in attrs["input_dilation"]):
+    dilation = attrs["input_dilation"]
+    if all(each == 1 for each in dilation) or not _has_elements(x):
         return None
     outside: float = 0
     if node.op is not window_sum:
         outside = lowest(x.dtype.numpy) if node.op is window_max else highest(x.dtype.numpy)
-    padded = pad(
-        x,
-        full(outside, x.dtype),
-        low=tuple(low for low, _ in padding),
-        high=tuple(high for _, high in padding),
-        interior=(0,) * len(padding),
-    )
-    return node.op(padded, **(attrs | {"padding": ((0, 0),) * len(padding)}))
+    spread = _spread(x, outside, dilation)
+    return node.op(spread, **(attrs | {"input_dilation": (1,) * len(dilation)}))
+
+
+def _position(node: Node, x: Node) -> Node | None:
+    """The first place that holds the extremum, which NaN is: two reductions."""
+    axis, dtype = node.attributes["axis"], node.dtype
+    extent = x.shape[axis]
+    kept = tuple(each for each in range(x.type.rank) if each != axis)
+    extremum = (max_op if node.op is argmax else min_op)(x, axes=(axis,))
+    holds = equal(x, broadcast(extremum, shape=x.shape, axes=kept))
+    if x.dtype.is_float:
+        holds = logical_or(holds, isnan(x))
+    # 32 bits hold the positions of every axis that is not enormous, and are twice as fast.
+    is_short = not isinstance(extent, int) or extent < 2**31
+    short = int32 if is_short and isinstance(extent, int) else int64
+    far = full(highest(short.numpy), short, x.shape)
+    first = min_op(select(holds, iota(dtype=short, shape=x.shape, axis=axis), far), axes=(axis,))
+    if not is_known_at_least(extent, 1):
+        first = select(
+            equal(first, full_like(first, highest(short.numpy))), full_like(first, 0), first
+        )
+    return first if short is dtype else cast(first, dtype=dtype)
+
+
+def _scatter_narrow(node: Node, x: Node, updates: Node, *indices: Node) -> Node | None:
+    """Sums and products of 16-bit floats in float32, rounded once."""
+    is_narrow = x.dtype.is_float and x.dtype.bits < 32
+    if not is_narrow or node.attributes["mode"] not in ("add", "multiply"):
+        return None
+    wide = [cast(each, dtype=float32) for each in (x, updates)]
+    return cast(scatter(*wide, *indices, **node.attributes), dtype=x.dtype)
 
 
 def _is_tiling(attrs: dict[str, Any], x: Node) -> bool:
@@ -157,7 +249,7 @@ def _is_first(x: Node, places: tuple[int, ...], direction: str) -> Node:
 def _scatter(node: Node, x: Node, dy: Node) -> Node | None:
     attrs = node.attributes
     if not _is_tiling(attrs, x):
-        return None
+        return _scatter_by_place(node, x, dy)
     window = attrs["window"]
     parts, places = _split(x, window)
     if not places:
@@ -174,6 +266,58 @@ def _scatter(node: Node, x: Node, dy: Node) -> Node | None:
     return pad(joined, full(0, dy.dtype), low=none, high=high, interior=none)
 
 
+def _scatter_by_place(node: Node, x: Node, dy: Node) -> Node | None:
+    """Windows that overlap: the place of each window's extremum, and then a sum over the places.
+
+    At each place of the window, x as the windows see it is a slice of x with padding around it, and
+    what a window adds there is dy spread out again by its strides.
+    """
+    attrs = node.attributes
+    window, strides, padding = attrs["window"], attrs["strides"], attrs["padding"]
+    steps = (*attrs["input_dilation"], *attrs["window_dilation"])
+    numbers = [each for pair in padding for each in pair]
+    is_plain = all(each == 1 for each in steps) and all(isinstance(each, int) for each in numbers)
+    if prod(window) > MOST_PLACES or not is_plain or not _has_elements(x):
+        return None
+    options = {name: attrs[name] for name in window_max.attributes}
+    y = (window_max if attrs["direction"] == "max" else window_min)(x, **options)
+    low, high = (tuple(pair[side] for pair in padding) for side in (0, 1))
+    none = (0,) * x.type.rank
+    around = {"low": low, "high": high, "interior": none}
+    padded = pad(x, full(0, x.dtype), **around)
+    inside = pad(full(True, bool_, x.shape), full(False, bool_), **around)
+    places = list(np.ndindex(*window))
+
+    def seen(values: Node, place: tuple[int, ...]) -> Node:
+        limit = tuple(
+            start + (count - 1) * step + 1
+            for start, count, step in zip(place, y.shape, strides, strict=True)
+        )
+        return slice(values, start=place, limit=limit, stride=strides)
+
+    first = full(len(places), int32, y.shape)
+    for number, place in reversed(list(enumerate(places))):
+        value = seen(padded, place)
+        holds = equal(value, y)
+        if x.dtype.is_float:
+            holds = logical_or(holds, isnan(value))
+        if any(numbers):
+            holds = logical_and(holds, seen(inside, place))
+        first = select(holds, full(number, int32, y.shape), first)
+    total = full(0, dy.dtype, x.shape)
+    gaps = tuple(step - 1 for step in strides)
+    for number, place in enumerate(places):
+        part = select(equal(first, full(number, int32, y.shape)), dy, full_like(dy, 0))
+        start = tuple(each - before for each, before in zip(place, low, strict=True))
+        after = tuple(
+            size - begin - ((count - 1) * step + 1)
+            for size, begin, count, step in zip(x.shape, start, y.shape, strides, strict=True)
+        )
+        spread = pad(part, full(0, dy.dtype), low=start, high=after, interior=gaps)
+        total = add(total, spread)
+    return total
+
+
 def _pick(node: Node, x: Node, y: Node) -> Node | None:
     attrs = node.attributes
     if not _is_tiling(attrs, x):
@@ -186,9 +330,13 @@ def _pick(node: Node, x: Node, y: Node) -> Node | None:
     return sum_op(select(is_first, values, full_like(values, 0)), axes=places)
 
 
-RULES = {
+RULES: dict[Op, Callable[..., Node | None]] = {
     conv: _convolution,
     dot: _product,
     window_scatter: _scatter,
     window_pick: _pick,
-} | dict.fromkeys(REDUCERS, _reducer)
+    argmax: _position,
+    argmin: _position,
+    scatter: _scatter_narrow,
+    **dict.fromkeys(REDUCERS, _reducer),
+}

@@ -7,115 +7,37 @@ operation outside any kernel needs it, when several kernels need it and it is de
 when it is a reduction whose result is asked for at other places than its own, or when a reshape or
 a contraction reads it. All else is computed where it is used. So a reduction takes its producers
 with it, and stays inside the kernel of its user when that works on the reduction's own places (an
-epilogue). Roots of one shape that read each other at the same places are stored by one kernel, as
-long as everything else that they read is finished before.
+epilogue). A scatter has a kernel to itself. Roots of one shape that read each other at the same
+places are stored by one kernel, as long as everything else that they read is finished before.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from thalweg.ir.dim import is_known_at_least, is_known_equal
 from thalweg.ir.function import Function, close, fresh
 from thalweg.ir.leaves import items
 from thalweg.ir.node import Node, made_by, make
-from thalweg.ir.types import Shape, Size
 from thalweg.ir.walk import postorder
 from thalweg.ops.control import call
-
-REDUCTIONS: dict[str, tuple[str, Any]] = {
-    "sum": ("add", 0),
-    "product": ("multiply", 1),
-    "max": ("maximum", "lowest"),
-    "min": ("minimum", "highest"),
-    "any": ("logical_or", False),
-    "all": ("logical_and", True),
-    "window_sum": ("add", 0),
-    "window_max": ("maximum", "lowest"),
-    "window_min": ("minimum", "highest"),
-}
-"""Reductions, the pointwise op that combines two values, and its identity."""
-
-CONTRACTIONS = frozenset({"dot", "conv"})
-"""Sums of products that a nest computes; their operands are read from memory, moved or not."""
-
-MOVES = frozenset(
-    (
-        "broadcast",
-        "transpose",
-        "slice",
-        "reverse",
-        "reshape",
-        "iota",
-        "size",
-        "barrier",
-        "stop_gradient",
-        "alias",
-    )
+from thalweg.passes.families import (
+    CONTRACTIONS,
+    COSTLY,
+    FREE,
+    MOVES,
+    PLACED,
+    REDUCTIONS,
+    RUNNING,
+    SCATTERS,
+    VIEWS,
+    is_unit_reshape,
 )
-"""Ops that are nothing but another index, where their operand can be asked at it."""
-
-VIEWS = MOVES - {"iota", "size", "broadcast"}
-"""Moves that NumPy does without touching what they move, or by a copy of it."""
 
 DEAR = 8
 """So many operations are stored rather than done in two kernels; see COSTLY."""
-COSTLY = frozenset(
-    (
-        "exp",
-        "exp2",
-        "expm1",
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "atan2",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "sigmoid",
-        "erf",
-        "erfc",
-        "power",
-        "cbrt",
-        "hypot",
-        "divide",
-        "sqrt",
-        "rsqrt",
-        "remainder",
-    )
-)
-"""Ops that alone are dear, beside contractions: what is added to one is stored with it."""
-
-
-FREE = MOVES | {"constant"}
-"""Ops that cost nothing to do again."""
 
 LONGEST = 200
 """Nodes in one kernel: LLVM's time grows faster than the text it is given."""
-
-
-def strides_of(shape: Shape) -> list[Size]:
-    """Row-major strides, in elements."""
-    result: list[Size] = []
-    step: Size = 1
-    for size in reversed(shape):
-        result.append(step)
-        step = step * size
-    return result[::-1]
-
-
-def is_unit_reshape(source: Shape, target: Shape) -> bool:
-    """True when a reshape only inserts or removes axes of size one."""
-    return [size for size in source if size != 1] == [size for size in target if size != 1]
 
 
 def fuse(function: Function, is_native: Callable[[Node], bool]) -> Function:
@@ -140,6 +62,11 @@ class _Fusion:
         self.kernels: dict[Node, _Kernel] = {}
         # For each node inside kernels, whether each kernel asks for it at its root's own places.
         self.uses: dict[Node, dict[_Kernel, bool]] = {}
+        # What kernels read, and results: these are wanted row after row.
+        self.is_read = set(function.results)
+        for node in self.order:
+            if self.is_native[node]:
+                self.is_read.update(node.args)
         self._choose_roots()
 
     def _choose_roots(self) -> None:
@@ -168,9 +95,13 @@ class _Fusion:
             if not self._is_inside(node):
                 continue
             uses: dict[_Kernel, bool] = {}
-            is_root = node in stored
+            is_root = node in stored or node.op.name in SCATTERS
             for user in users.get(node, ()):
-                if not self._is_inside(user) or self._reads_memory(user):
+                if (
+                    not self._is_inside(user)
+                    or self._reads_memory(user)
+                    or self._repeats(user, node)
+                ):
                     is_root = True
                     continue
                 place = operands.get(user) or self._operand(user, node)
@@ -216,6 +147,14 @@ class _Fusion:
         return node.op.name == "reshape" and not is_unit_reshape(node.args[0].shape, node.shape)
 
     @staticmethod
+    def _repeats(user: Node, node: Node) -> bool:
+        """True where a gather asks for more elements than what it reads has: that is stored."""
+        if user.op.name != "gather" or user.args[0] is not node:
+            return False
+        is_cheap = node.op.name in FREE and not node.args
+        return not is_cheap and not is_known_at_least(node.type.size - user.type.size, 0)
+
+    @staticmethod
     def _operand(user: Node, node: Node) -> str | None:
         """Which operand of a contraction a node is."""
         if user.op.name not in CONTRACTIONS:
@@ -242,14 +181,19 @@ class _Fusion:
         return (
             name not in REDUCTIONS
             and name not in CONTRACTIONS
+            and name not in PLACED
+            and name not in RUNNING
+            and name not in SCATTERS
             and (name not in MOVES or name in ("barrier", "stop_gradient", "alias"))
         )
 
     @staticmethod
     def _signature(node: Node) -> tuple | None:
         """The loops that a reduction needs, or None for any other op."""
-        if node.op.name in CONTRACTIONS:
+        if node.op.name in CONTRACTIONS or node.op.name in SCATTERS:
             return (node,)
+        if node.op.name in RUNNING:
+            return ("running", node.shape, node.attrs)
         if node.op.name not in REDUCTIONS:
             return None
         return node.args[0].shape, node.attrs
@@ -288,15 +232,28 @@ class _Fusion:
         return [node for root in group.roots for node in self._inputs(root) if node not in own]
 
     def _is_worth_it(self, group: _Kernel) -> bool:
-        """False for moves of what is stored and nothing else: a view of it costs nothing."""
+        """False for a view of what is stored that nobody asks to lie in memory in its own order."""
         if len(group.roots) > 1:
             return True
-        (node,) = group.roots
+        root = node = group.roots[0]
+        is_ordered = True
         while node.op.name in VIEWS:
+            is_ordered = is_ordered and self._keeps_order(node)
             (node,) = node.args
             if node in self.kernels or not self._is_inside(node):
-                return False
+                return not is_ordered and root in self.is_read
         return True
+
+    @staticmethod
+    def _keeps_order(node: Node) -> bool:
+        """True for a move whose result lies in its operand's memory in one piece."""
+        name, attrs = node.op.name, node.attributes
+        if name == "slice":
+            whole = zip(node.shape[1:], node.args[0].shape[1:], strict=True)
+            return attrs["stride"][:1] in ((), (1,)) and all(
+                is_known_equal(*pair) for pair in whole
+            )
+        return name not in ("transpose", "reverse")
 
     def _grouped(self) -> dict[Node, _Kernel]:
         """Kernels joined along aligned reads between roots of one shape.
@@ -328,6 +285,7 @@ class _Fusion:
                 and all(inputs[each] for each in last)
                 and all(map(self._is_worth_it, joined.values()))
                 and len(signatures) <= 1
+                and not any(root.op.name in SCATTERS for each in members for root in each.roots)
                 and sum(each.length for each in members) <= LONGEST
             ):
                 roots = [root for each in members for root in each.roots]

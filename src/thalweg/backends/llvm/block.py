@@ -207,6 +207,14 @@ class Block:
         mask = f"<{lanes} x i32> zeroinitializer"
         return self.assign(f"shufflevector {one.typed}, {one.type} poison, {mask}", x.dtype, lanes)
 
+    def part(self, x: Value, start: int, count: int) -> Value:
+        """Some neighbouring lanes."""
+        if count == 1:
+            return self.assign(f"extractelement {x.typed}, i64 {start}", x.dtype)
+        mask = ", ".join(f"i32 {start + lane}" for lane in range(count))
+        text = f"shufflevector {x.typed}, {x.type} poison, <{count} x i32> <{mask}>"
+        return self.assign(text, x.dtype, count)
+
     def steps(self, lanes: int, dtype: DType = int64) -> Value:
         """0, 1, 2, ... in the lanes."""
         if lanes == 1:
@@ -214,6 +222,10 @@ class Block:
         element = NAMES[dtype.name]
         text = ", ".join(f"{element} {lane}" for lane in range(lanes))
         return Value(f"<{text}>", dtype, lanes)
+
+    def hidden(self, x: Value) -> Value:
+        """The same integer, of which the compiler knows nothing."""
+        return self.assign(f'call {x.type} asm "", "=r,0"({x.typed})', x.dtype)
 
     # Memory ---------------------------------------------------------------------------------------
 

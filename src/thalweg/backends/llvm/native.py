@@ -4,14 +4,20 @@ Each op is native (a kernel computes it), a segment (its definition runs between
 absent with the reason.
 """
 
+from typing import Any
+
 from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.block import NAMES
 from thalweg.backends.llvm.scalars import absent
 from thalweg.backends.llvm.scalars import table as scalars
+from thalweg.ir.dim import is_known_at_least
 from thalweg.ir.leaves import constant, item, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.types import float16
-from thalweg.passes.fuse import CONTRACTIONS, MOVES, REDUCTIONS
+from thalweg.passes.families import CONTRACTIONS, MOVES, PLACED, REDUCTIONS, RUNNING, SCATTERS
+
+MOST_PARTS = 8
+"""Operands of a concatenation in a kernel: each element is looked for among all of them."""
 
 
 def is_native(node: Node) -> bool:
@@ -29,29 +35,40 @@ def is_native(node: Node) -> bool:
         return node.attrs[0].is_scalar
     name = node.op.name
     if name in CONTRACTIONS:
-        return is_native_contraction(node)
-    if name in MOVES or name in REDUCTIONS:
-        return "window" not in node.op.attributes or is_native_window(node)
+        return _is_native_contraction(node)
+    if name in SCATTERS:
+        return _is_native_scatter(node)
+    if name == "concatenate":
+        return len(node.args) <= MOST_PARTS
+    if name in MOVES or name in REDUCTIONS or name in RUNNING or name in PLACED:
+        return "window" not in node.op.attributes or _is_native_window(node)
     return name in scalars and absent(name, [*dtypes]) is None
 
 
-def is_native_contraction(node: Node) -> bool:
-    """True for a contraction that a nest computes well: neighbours of rhs are neighbours of y."""
-    attrs = node.attributes
-    lhs, rhs = node.args
-    if node.dtype is not lhs.dtype or not node.dtype.is_float or node.dtype.bits < 32:
-        return False
+def _is_native_contraction(node: Node) -> bool:
+    """True for a product of real numbers, and for a convolution whose input is not spread."""
     if node.op.name == "dot":
-        last = rhs.type.rank - 1
-        is_free = last >= 0 and last not in (*attrs["contract"][1], *attrs["batch"][1])
-        return is_free and lhs.type.rank > len(attrs["contract"][0]) + len(attrs["batch"][0])
-    is_plain = all(low == high == 0 for low, high in attrs["padding"])
-    is_plain = is_plain and all(step == 1 for step in attrs["input_dilation"])
-    return is_plain and attrs["feature_groups"] == attrs["batch_groups"] == 1
-
-
-def is_native_window(node: Node) -> bool:
-    """True for windows without padding or dilated input."""
+        return True
     attrs = node.attributes
-    is_plain = all(low == high == 0 for low, high in attrs["padding"])
-    return is_plain and all(step == 1 for step in attrs["input_dilation"])
+    is_plain = all(step == 1 for step in attrs["input_dilation"])
+    return is_plain and _is_padded_well(node.args[0], attrs["padding"])
+
+
+def _is_native_scatter(node: Node) -> bool:
+    """True where what is combined fits the element type: 16-bit sums need a wider one."""
+    return node.attributes["mode"] not in ("add", "multiply") or not (
+        node.dtype.is_float and node.dtype.bits < 32
+    )
+
+
+def _is_native_window(node: Node) -> bool:
+    """True for windows of an input that is not spread."""
+    attrs = node.attributes
+    is_plain = all(step == 1 for step in attrs["input_dilation"])
+    return is_plain and _is_padded_well(node.args[0], attrs["padding"])
+
+
+def _is_padded_well(x: Node, padding: Any) -> bool:
+    """True unless an axis may be empty: windows leave it empty, padded or not."""
+    is_plain = all(low == high == 0 for low, high in padding)
+    return is_plain or all(is_known_at_least(size, 1) for size in x.shape)

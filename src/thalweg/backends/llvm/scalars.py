@@ -16,7 +16,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from thalweg.backends.llvm import mathematics
+from thalweg.backends.llvm import inner, mathematics
 from thalweg.backends.llvm.block import Block, Value, number
 from thalweg.base.errors import DTypeError, explain
 from thalweg.base.table import Absent, Table
@@ -50,6 +50,8 @@ def lower(
 
     Raises DTypeError where the table has no entry.
     """
+    if name in inner.OPS:
+        return inner.OPS[name](block, *values, **attrs)
     entry = table[name]
     if not entry:
         raise DTypeError(explain(name, "an op with a native form", entry.reason))
