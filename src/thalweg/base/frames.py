@@ -89,3 +89,13 @@ def location() -> str:
     """`file:line` of the user's place, or an empty string when all frames are inside."""
     where = place(2)
     return describe(where) if where is not None else ""
+
+
+def outer_level() -> int:
+    """The `stacklevel` with which a warning of the caller points at the user's line."""
+    level = 1
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_inside(frame):
+        frame = frame.f_back
+        level += 1
+    return max(level - 1, 1) if frame is None else level

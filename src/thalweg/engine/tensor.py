@@ -6,11 +6,13 @@ holds. Tensors are immutable. The operators and methods that need promotion and 
 installed by the `array` floor.
 """
 
+from __future__ import annotations
+
 import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -24,18 +26,44 @@ from thalweg.ir.node import Node, make
 from thalweg.ir.types import DType, Shape, TensorType, as_dtype, tensor_type
 from thalweg.ops.mark import mark, stop_gradient
 
+_naming = threading.RLock()
+"""Two threads that ask for the node of one value must get the same."""
+
 
 class Cell:
-    """What the tensors of one node share: the node, its value once computed, who records it."""
+    """What the tensors of one node share: the node, its value once computed, who records it.
 
-    __slots__ = ("__weakref__", "buffer", "node", "recorder", "serial")
+    Of a value at hand the node is made when somebody asks for it: most results of a traced function
+    are only looked at, or handed to its next call.
+    """
 
-    def __init__(self, node: Node, buffer: np.ndarray | None = None):
-        self.node = node
+    __slots__ = ("__weakref__", "_name", "_node", "buffer", "recorder", "serial")
+
+    _node: Node | None
+
+    def __init__(self, node: Node | None, buffer: np.ndarray | None = None, name: str = "data"):
+        self._node = node
+        self._name = name
         self.buffer = buffer
         self.serial = next_serial()
         recorder = active_recorder()
         self.recorder = weakref.ref(recorder) if recorder is not None else None
+
+    @property
+    def node(self) -> Node:
+        """The node: a leaf for a value at hand, else the expression."""
+        node = self._node
+        if node is None:
+            with _naming:
+                if self._node is None:
+                    assert self.buffer is not None
+                    self._node = leaf(self.buffer, self._name)
+                node = self._node
+        return node
+
+    @node.setter
+    def node(self, node: Node) -> None:
+        self._node = node
 
     def fill(self, value: np.ndarray) -> None:
         """Take a computed value, and drop the graph unless a recorder needs it."""
@@ -52,8 +80,8 @@ class Cell:
 
     def cut(self) -> None:
         """Become a leaf: the value without the graph it came from."""
-        if self.buffer is not None and not is_leaf(self.node):
-            self.node = leaf(self.buffer)
+        if self.buffer is not None and self._node is not None and not is_leaf(self._node):
+            self._node = None
 
 
 class _Wait(weakref.ref):
@@ -89,7 +117,7 @@ class _Link(weakref.ref):
         self.key = id(node)
         self.cell = weakref.ref(cell)
 
-    def __new__(cls, node: Node, forget: Any, cell: Cell) -> "_Link":
+    def __new__(cls, node: Node, forget: Any, cell: Cell) -> _Link:
         return super().__new__(cls, node, forget)
 
 
@@ -148,6 +176,47 @@ class Tensor:
     _weak: bool
 
     __array_priority__ = 1000
+
+    if TYPE_CHECKING:
+        # Installed by the array floor, which knows promotion and broadcasting.
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rlshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __rrshift__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def astype(self, dtype: Any) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, *args: Any, **kwargs: Any):
         raise ArgumentTypeError(
@@ -312,7 +381,7 @@ class Tensor:
         size = self.shape[0]
         return size if isinstance(size, int) else size.__index__()
 
-    def __iter__(self) -> Iterator["Tensor"]:
+    def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
             raise ArgumentTypeError(
                 explain("iteration", "a tensor with axes", str(self._cell.node.type))
@@ -373,10 +442,10 @@ class Tensor:
     def __reduce__(self):
         return _unpickle, (self.numpy(),)
 
-    def __copy__(self) -> "Tensor":
+    def __copy__(self) -> Tensor:
         return self
 
-    def __deepcopy__(self, memo: dict) -> "Tensor":
+    def __deepcopy__(self, memo: dict) -> Tensor:
         return self
 
 
@@ -415,7 +484,7 @@ def from_buffer(buffer: np.ndarray, name: str = "data") -> Tensor:
         buffer.flags.writeable = False
     tensor = _new(Tensor)
     tensor._trace = None
-    tensor._cell = Cell(leaf(buffer, name), buffer)
+    tensor._cell = Cell(None, buffer, name)
     tensor._weak = False
     return tensor
 

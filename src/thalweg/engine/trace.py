@@ -223,11 +223,14 @@ class TracedFunction:
         variant, tensors, sizes = self._prepare(args, kwargs)
         if current_trace() is None and active_recorder() is None:
             results = self._run(variant, tensors)
+            count = len(results) - len(variant.assigned)
+            for variable, value in zip(variant.assigned, results[count:], strict=True):
+                variable.take(value)
         else:
             results = self._build(variant, tensors)
-        count = len(results) - len(variant.assigned)
-        for variable, value in zip(variant.assigned, results[count:], strict=True):
-            variable.assign(value)
+            count = len(results) - len(variant.assigned)
+            for variable, value in zip(variant.assigned, results[count:], strict=True):
+                variable.assign(value)
         found = iter(results[:count])
         outputs = [
             next(found)
@@ -445,6 +448,9 @@ class TracedFunction:
         if top not in self.given_shapes:
             return tuple(shape)
         wanted = self.given_shapes[top]
+        if wanted and wanted[-1] is ...:
+            # The named axes as far as there are any, then the rest as it comes.
+            wanted = (*wanted[:-1], *shape[len(wanted) - 1 :])[: len(shape)]
         if len(wanted) != len(shape):
             raise ArgumentError(
                 explain(self.name, f"{origin} with shape {shape_text(wanted)}", shape_text(shape))
@@ -611,7 +617,8 @@ def function(
 
     `static` names arguments that are compiled in: a new value is a new trace. `shapes` gives shapes
     with named sizes from the start, for instance `shapes={"x": ("b", 784)}`; None keeps a size as
-    it comes.
+    it comes, and `...` at the end the rest of the axes: `("b", ...)` names the first axis of every
+    array in a nested argument.
 
     >>> import thalweg as tw
     >>> @tw.function

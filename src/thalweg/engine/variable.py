@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.base.errors import DTypeError, ShapeError, TraceError, explain
-from thalweg.engine.context import Trace, current_trace
+from thalweg.engine.context import Trace, current_trace, outside
 from thalweg.engine.tape import active_recorder
 from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, own_node, tensor_in, wrap
 from thalweg.ir.node import Node, count
@@ -111,14 +111,14 @@ class Variable:
         if not isinstance(value, Tensor):
             value = from_buffer(self._array(value), self.name)
         node = node_of(value)
-        if value._weak and node.dtype is not self.dtype:
-            node = cast(node, dtype=self.dtype)
+        if value._weak and node.dtype is not self._type.dtype:
+            node = cast(node, dtype=self._type.dtype)
         if node.type is not self._type:
-            error = ShapeError if node.dtype is self.dtype else DTypeError
+            error = ShapeError if node.dtype is self._type.dtype else DTypeError
             advice = (
                 "Make a new variable for another shape."
-                if node.dtype is self.dtype
-                else f"Cast first: value.astype({self.dtype.name!r})."
+                if node.dtype is self._type.dtype
+                else f"Cast first: value.astype({self._type.dtype.name!r})."
             )
             raise error(
                 explain(
@@ -148,25 +148,30 @@ class Variable:
         trace.current[self] = mark(node, self.name)
         return self
 
+    def take(self, value: Tensor) -> None:
+        """Refer to a computed tensor of the variable's type that nobody else holds."""
+        self._tensor = value
+
     def _array(self, value: Any) -> np.ndarray:
         """A number, array or nested lists in the variable's element type, if that can hold it."""
         try:
             array = np.asarray(value)
-            kept = np.can_cast(array.dtype, self.dtype.numpy, "same_kind")
-            if array.dtype.kind in "iu" and self.dtype.is_integer:
-                kept = np.array_equal(array.astype(self.dtype.numpy), array)
+            kept = np.can_cast(array.dtype, self._type.dtype.numpy, "same_kind")
+            if array.dtype.kind in "iu" and self._type.dtype.is_integer:
+                kept = np.array_equal(array.astype(self._type.dtype.numpy), array)
         except (TypeError, ValueError):
             kept = False
         if not kept:
+            name = self._type.dtype.name
             raise DTypeError(
                 explain(
                     f"assign to {self.name}",
-                    f"numbers that fit {self.dtype}",
+                    f"numbers that fit {self._type.dtype}",
                     f"{value!r:.60}",
-                    f"Round or cast first, for instance np.asarray(value, {self.dtype.name!r}).",
+                    f"Round or cast first, for instance np.asarray(value, {name!r}).",
                 )
             )
-        return np.array(array, self.dtype.numpy)
+        return np.array(array, self._type.dtype.numpy)
 
     def numpy(self) -> np.ndarray:
         """The value as a read-only NumPy array."""
@@ -205,7 +210,8 @@ def _own(tensor: Tensor, name: str) -> Tensor:
     """A tensor of the variable's own, so that nothing else has the same node."""
     if tensor._cell.buffer is not None and active_recorder() is None:
         return from_buffer(tensor._cell.buffer, name)
-    return wrap(mark(tensor._cell.node, name))
+    with outside():  # a variable made while a function is traced is none of its tensors
+        return wrap(mark(tensor._cell.node, name))
 
 
 def _bound_pending() -> None:
