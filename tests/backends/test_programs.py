@@ -13,7 +13,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.backends.llvm import jit, threads
-from thalweg.backends.llvm import program as programs
+from thalweg.backends.llvm import plan as plans
 from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.program import Program, kernel_of
 from thalweg.base.errors import ArgumentError
@@ -86,7 +86,7 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def many_tasks(monkeypatch):
     """Every kernel with more than one task is spread over threads."""
-    monkeypatch.setattr(programs, "WORTH_THREADS", 1)
+    monkeypatch.setattr(plans, "WORTH_THREADS", 1)
 
 
 def assert_close(found, wanted, tolerance, what=""):
@@ -391,7 +391,7 @@ def test_a_narrow_store_stays_inside(monkeypatch):
         held.append(np.full(bytes + 64, 0xA5, np.uint8))
         return held[-1][:bytes].view(dtype).reshape(shape)
 
-    monkeypatch.setattr(programs, "empty", guarded)
+    monkeypatch.setattr(plans, "empty", guarded)
     for name in ("bfloat16", "float16", "int16", "uint8"):
         dtype = as_dtype(name)
 
@@ -594,15 +594,17 @@ def test_an_interrupt_while_workers_write_does_not_free_what_they_write_to(monke
         if len(settled) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(programs, "WORTH_THREADS", 1)
-    kernel = Program(NETWORK).kernels[-1].launch({})
-    inputs = [np.zeros(type.shape, np.float32) for type in Program(NETWORK).kernels[-1].nest.inputs]
+    monkeypatch.setattr(plans, "WORTH_THREADS", 1)
+    program = Program(NETWORK)
     with monkeypatch.context() as patch:
         patch.setattr(threads.Team, "_settle", lambda self: interrupted())
         with pytest.raises(KeyboardInterrupt):
-            kernel.run([*inputs], team)
+            program.run(*arrays)
     held = team._held
-    assert held is not None and any(each is inputs[0] for each in held[-1])
+    assert held is not None
+    space, values = held[-1]
+    assert isinstance(space, plans.Workspace)
+    assert any(each is arrays[0] for each in values.values())
     assert not team._is_taken.locked()
     assert [y.tobytes() for y in Program(NETWORK).run(*arrays)] == wanted
     assert team._held is None
@@ -612,8 +614,8 @@ FORK = """
 import os, sys
 import numpy as np
 import thalweg as tw
-from thalweg.backends.llvm import program
-program.WORTH_THREADS = 1
+from thalweg.backends.llvm import plan
+plan.WORTH_THREADS = 1
 tw.set_options(backend="native")
 @tw.function
 def f(x):

@@ -1,0 +1,411 @@
+"""A program for one set of shapes: where its values lie in memory, and the calls that fill them.
+
+    values between kernels       places in one block of memory, shared by values that do not meet
+    kernels one after another    one native call that runs them all
+    an operation without kernel  its NumPy definition, between two such calls
+
+Each kernel finds the addresses of its arrays in a table. Those of the block never change; those of
+the arguments, of the results and of what definitions give are entered at each run. Two threads that
+run one plan at the same time have a block and a table each.
+"""
+
+import ctypes
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg.backends.llvm import jit, threads
+from thalweg.backends.llvm.memory import LINE, empty
+from thalweg.base.errors import explain
+from thalweg.ir.function import all_nodes, inner_functions
+from thalweg.ir.node import Node
+from thalweg.ops.control import callback
+from thalweg.transforms.evaluate import concrete, prepared
+
+if TYPE_CHECKING:
+    from thalweg.backends.llvm.program import Kernel, Step
+
+WORTH_THREADS = 1 << 18
+"""Steps of the innermost body below which a kernel runs on the calling thread alone: waking a
+worker that sleeps takes 30 microseconds, as long as some 100,000 steps."""
+KEPT_BYTES = 1 << 16
+"""Values that need no input are computed once where they are at most so big."""
+WORD = ctypes.sizeof(ctypes.c_void_p)
+
+CHAIN = """
+define void @chain(ptr %entries, ptr %tables, ptr %sizes, ptr %tasks, i64 %first, i64 %last) {
+entry:
+  br label %check
+check:
+  %index = phi i64 [ %first, %entry ], [ %next, %body ]
+  %is_left = icmp slt i64 %index, %last
+  br i1 %is_left, label %body, label %done
+body:
+  %entry_place = getelementptr ptr, ptr %entries, i64 %index
+  %kernel = load ptr, ptr %entry_place
+  %table_place = getelementptr ptr, ptr %tables, i64 %index
+  %table = load ptr, ptr %table_place
+  %size_place = getelementptr ptr, ptr %sizes, i64 %index
+  %size = load ptr, ptr %size_place
+  %task_place = getelementptr i64, ptr %tasks, i64 %index
+  %task = load i64, ptr %task_place
+  call void %kernel(ptr %table, ptr %size, i64 0, i64 %task)
+  %next = add i64 %index, 1
+  br label %check
+done:
+  ret void
+}
+"""
+"""Run the kernels from `first` to `last` of a list, each over all of its tasks."""
+
+Layout = tuple[tuple[int, ...], np.dtype]
+
+
+def _chain() -> Callable[..., None]:
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    return jit.callable_of("chain", CHAIN, *[pointer] * 4, number, number)
+
+
+class Launch:
+    """A kernel with numbers for its named sizes, and its place in the list of kernels."""
+
+    __slots__ = ("entry", "is_big", "outputs", "sizes", "tasks")
+
+    def __init__(self, kernel: "Kernel", sizes: Mapping[str, int]):
+        nest = kernel.nest
+        work = math.prod(concrete(extent, sizes) for _, extent in (*nest.outer, *nest.inner))
+        values = [concrete(size, sizes) for size in kernel.sizes]
+        self.entry = kernel.compiled()
+        self.sizes = (ctypes.c_int64 * max(1, len(values)))(*values)
+        self.tasks: int = concrete(kernel.tasks, sizes)
+        self.is_big = work * max(1, len(nest.reductions), len(nest.stores)) >= WORTH_THREADS
+        self.outputs: list[Layout] = [
+            (concrete(type.shape, sizes), type.dtype.numpy) for type in nest.outputs
+        ]
+
+
+class Plan:
+    """What a program does for arrays of one set of shapes.
+
+    `bytes` is the size of the block that holds the values between its kernels, `result_bytes` that
+    of its results: what a run takes besides its arguments.
+    """
+
+    def __init__(
+        self, steps: Sequence["Step"], inputs: int, results: Sequence[int], sizes: Mapping[str, int]
+    ):
+        self.results = list(results)
+        self.inputs = inputs
+        self.known: dict[int, np.ndarray] = {}
+        self.layouts: dict[int, Layout] = {}
+        self.launches: list[Launch] = []
+        self.words: list[list[int]] = []
+        self.actions: list[tuple[Step, Callable[..., Any] | None, int]] = []
+        for step in steps:
+            self._enter(step, sizes)
+        self.is_big = any(launch.is_big for launch in self.launches)
+        self.places, self.bytes = self._placed()
+        self.slots = self._slots()
+        self.outputs = [
+            number
+            for number in dict.fromkeys(self.results)
+            if number in self.layouts and number not in self.known
+        ]
+        self.result_bytes = sum(_size(self.layouts[number]) for number in self.outputs)
+        self._phases: dict[bool, list[tuple[int, int, Any]]] = {}
+        self._free: list[Workspace] = []
+        count = max(1, len(self.launches))
+        self.entries = (ctypes.c_void_p * count)(
+            *[ctypes.cast(launch.entry, ctypes.c_void_p).value for launch in self.launches]
+        )
+        self.sizes = (ctypes.c_void_p * count)(
+            *[ctypes.addressof(launch.sizes) for launch in self.launches]
+        )
+        self.tasks = (ctypes.c_int64 * count)(*[launch.tasks for launch in self.launches])
+        self.chain = _chain()
+
+    def _enter(self, step: "Step", sizes: Mapping[str, int]) -> None:
+        """Take a step over: as a launch, as a definition, or as a value known once and for all."""
+        launch = definition = None
+        if step.kernel is not None:
+            launch = Launch(step.kernel, sizes)
+        else:
+            definition = prepared(step.node, sizes)
+        is_fixed = not step.args and _bytes(step.node, sizes) <= KEPT_BYTES
+        if is_fixed and not _calls_host(step.node):
+            if launch is not None:
+                found: Any = _alone(launch)
+            else:
+                assert definition is not None
+                with np.errstate(all="ignore"):
+                    found = definition()
+                found = found if isinstance(found, tuple) else (found,)
+            self.known |= dict(zip(step.results, map(_contiguous, found), strict=True))
+            return
+        if launch is None:
+            self.actions.append((step, definition, -1))
+            return
+        self.layouts |= dict(zip(step.results, launch.outputs, strict=True))
+        self.actions.append((step, None, len(self.launches)))
+        self.launches.append(launch)
+        self.words.append([*step.args, *step.results])
+
+    def _placed(self) -> tuple[dict[int, int], int]:
+        """The places in the block of values that only this plan sees, and the block's size.
+
+        A value keeps its place from the step that makes it to the last that needs it; a definition
+        may give views of its arguments, which therefore live as long as what it gives.
+        """
+        last: dict[int, int] = {}
+        for index, (step, _, _) in enumerate(self.actions):
+            for number in (*step.args, *step.results):
+                last[number] = index
+        for step, definition, _ in reversed(self.actions):
+            if definition is not None:
+                end = max(last[number] for number in step.results)
+                for number in step.args:
+                    last[number] = max(last[number], end)
+        for number in self.results:
+            last.pop(number, None)
+        places: dict[int, int] = {}
+        space = _Space()
+        ending: dict[int, list[int]] = {}
+        for number, index in last.items():
+            ending.setdefault(index, []).append(number)
+        for index, (step, _, launch) in enumerate(self.actions):
+            if launch >= 0:
+                for number in step.results:
+                    if number in last:
+                        places[number] = space.take(_size(self.layouts[number]))
+            for number in ending.get(index, ()):
+                if number in places:
+                    space.give_back(places[number], _size(self.layouts[number]))
+        return places, space.size
+
+    def _slots(self) -> dict[int, list[int]]:
+        """Where in the table the address of each value stands that is not in the block."""
+        slots: dict[int, list[int]] = {}
+        word = 0
+        for numbers in self.words:
+            for number in numbers:
+                if number not in self.places:
+                    slots.setdefault(number, []).append(word)
+                word += 1
+        return slots
+
+    def phases(self, has_team: bool) -> list[tuple[int, int, Any]]:
+        """Ranges of launches, and the definitions between them.
+
+        (first, last, None) runs launches, (index, -1, None) one by the team, (-1, -1, action) a
+        definition.
+        """
+        found = self._phases.get(has_team)
+        if found is not None:
+            return found
+        found = []
+        start = -1
+        for action in self.actions:
+            launch = action[2]
+            if launch >= 0 and not (has_team and self._is_shared(launch)):
+                start = launch if start < 0 else start
+                continue
+            if start >= 0:
+                end = launch if launch >= 0 else self._next(action)
+                found.append((start, end, None))
+                start = -1
+            found.append((launch, -1, None) if launch >= 0 else (-1, -1, action))
+        if start >= 0:
+            found.append((start, len(self.launches), None))
+        self._phases[has_team] = found
+        return found
+
+    def _is_shared(self, launch: int) -> bool:
+        return self.launches[launch].is_big and self.launches[launch].tasks > 1
+
+    def _next(self, action: tuple) -> int:
+        """The first launch after an action."""
+        index = self.actions.index(action)
+        return next(
+            (launch for _, _, launch in self.actions[index:] if launch >= 0), len(self.launches)
+        )
+
+    def forget(self) -> None:
+        """Let go of the memory that is kept for the next run."""
+        self._free.clear()
+
+    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The results for arguments of the plan's shapes."""
+        try:
+            space = self._free.pop()
+        except IndexError:
+            space = Workspace(self)
+        values: dict[int, np.ndarray] = dict(self.known)
+        table, slots = space.table, self.slots
+        for number, array in enumerate(arrays):
+            values[number] = array = _contiguous(array)
+            for slot in slots.get(number, ()):
+                table[slot] = array.ctypes.data
+        for number in self.outputs:
+            values[number] = array = empty(*self.layouts[number])
+            address = array.ctypes.data
+            for slot in slots.get(number, ()):
+                table[slot] = address
+        team = threads.team() if self.is_big else None
+        for first, last, action in self.phases(team is not None):
+            if action is not None:
+                self._define(action, space, values)
+            elif last >= 0:
+                self.chain(self.entries, space.tables, self.sizes, self.tasks, first, last)
+            else:
+                self._share(first, space, team, values)
+        results = [values[number] for number in self.results]
+        self._free.append(space)
+        return results
+
+    def _share(self, index: int, space: "Workspace", team: Any, values: dict) -> None:
+        launch = self.launches[index]
+        table = space.tables[index]
+        if not team.run(launch.entry, table, launch.sizes, launch.tasks, (space, values)):
+            launch.entry(table, launch.sizes, 0, launch.tasks)
+
+    def _define(self, action: tuple, space: "Workspace", values: dict[int, np.ndarray]) -> None:
+        step, definition, _ = action
+        args = [values[number] if number in values else space.view(number) for number in step.args]
+        with np.errstate(all="ignore"):
+            found = definition(*args)
+        for number, array in zip(
+            step.results, found if isinstance(found, tuple) else (found,), strict=True
+        ):
+            array = _contiguous(array)
+            is_view = array.base is not None and number in self.results
+            if is_view and np.may_share_memory(array, space.memory):
+                # The block will hold something else at the next run.
+                array = array.copy()
+            values[number] = array
+            for slot in self.slots.get(number, ()):
+                space.table[slot] = array.ctypes.data
+
+
+class Workspace:
+    """The block and the table of one run of a plan; kept for the next."""
+
+    __slots__ = ("memory", "plan", "start", "table", "tables", "views")
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.memory = reserve(plan.bytes + LINE)
+        self.start = -self.memory.ctypes.data % LINE
+        base = self.memory.ctypes.data + self.start
+        words = [number for numbers in plan.words for number in numbers]
+        self.table = (ctypes.c_void_p * max(1, len(words)))(
+            *[base + plan.places[n] if n in plan.places else 0 for n in words]
+        )
+        for number, array in plan.known.items():
+            for slot in plan.slots.get(number, ()):
+                self.table[slot] = array.ctypes.data
+        address = ctypes.addressof(self.table)
+        starts = _running(len(numbers) for numbers in plan.words)
+        self.tables = (ctypes.c_void_p * max(1, len(plan.words)))(
+            *[address + WORD * start for start in starts]
+        )
+        self.views: dict[int, np.ndarray] = {}
+
+    def view(self, number: int) -> np.ndarray:
+        """A value in the block as an array."""
+        found = self.views.get(number)
+        if found is None:
+            shape, dtype = self.plan.layouts[number]
+            offset = self.start + self.plan.places[number]
+            found = np.ndarray(shape, dtype, self.memory, offset)
+            self.views[number] = found
+        return found
+
+
+class _Space:
+    """Places in a block that grows: the smallest gap that fits is taken first."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.gaps: list[tuple[int, int]] = []
+
+    def take(self, size: int) -> int:
+        fitting = [gap for gap in self.gaps if gap[1] >= size]
+        if fitting:
+            place, length = min(fitting, key=lambda gap: gap[1])
+            self.gaps.remove((place, length))
+            if length > size:
+                self.gaps.append((place + size, length - size))
+            return place
+        place = self.size
+        for gap in self.gaps:
+            # A gap at the end need only be made longer.
+            if gap[0] + gap[1] == self.size:
+                self.gaps.remove(gap)
+                place = gap[0]
+                break
+        self.size = place + size
+        return place
+
+    def give_back(self, place: int, size: int) -> None:
+        start, end = place, place + size
+        for gap in list(self.gaps):
+            if gap[0] + gap[1] == start:
+                start = gap[0]
+                self.gaps.remove(gap)
+            elif gap[0] == end:
+                end = gap[0] + gap[1]
+                self.gaps.remove(gap)
+        self.gaps.append((start, end - start))
+
+
+def reserve(size: int) -> np.ndarray:
+    """So many bytes of memory. Raises MemoryError, saying how many were wanted."""
+    try:
+        return np.empty(size, np.uint8)
+    except MemoryError:
+        raise MemoryError(
+            explain(
+                "memory",
+                f"{size / 2**20:,.0f} MiB for the values between the kernels of a program",
+                "less from the system",
+                "Use a smaller batch, or keras.remat to compute values again instead.",
+            )
+        ) from None
+
+
+def _alone(launch: Launch) -> list[np.ndarray]:
+    """The results of a kernel without arguments."""
+    outputs = [empty(*layout) for layout in launch.outputs]
+    table = (ctypes.c_void_p * len(outputs))(*[array.ctypes.data for array in outputs])
+    launch.entry(table, launch.sizes, 0, launch.tasks)
+    return outputs
+
+
+def _running(counts: Iterable[int]) -> Iterable[int]:
+    total = 0
+    for count in counts:
+        yield total
+        total += count
+
+
+def _size(layout: Layout) -> int:
+    """Bytes of a value, in whole lines."""
+    shape, dtype = layout
+    return -(-math.prod(shape) * dtype.itemsize // LINE) * LINE
+
+
+def _bytes(node: Node, sizes: Mapping[str, int]) -> int:
+    types = node.type if isinstance(node.type, tuple) else (node.type,)
+    return sum(concrete(type.bytes, sizes) for type in types)
+
+
+def _calls_host(node: Node) -> bool:
+    """True where a Python function runs, which may give something else each time."""
+    inner = [each for body in inner_functions(node.attrs) for each in all_nodes(body)]
+    return any(each.op is callback for each in (node, *inner))
+
+
+def _contiguous(array: np.ndarray) -> np.ndarray:
+    return array if array.flags.c_contiguous and array.flags.aligned else array.copy(order="C")
