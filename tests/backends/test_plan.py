@@ -1,0 +1,143 @@
+"""Plans: where the values of a program lie, what a run takes, and what runs do to one another."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from thalweg.backends.llvm.plan import LINE, _size, _Space, reserve
+from thalweg.backends.llvm.program import Program
+from thalweg.ir.function import build
+from thalweg.ir.leaves import items
+from thalweg.ir.types import float32, tensor_type
+from thalweg.ops.broadcast import sum as sum_op
+from thalweg.ops.elementwise import exp, sin
+from thalweg.ops.movement import reshape
+from thalweg.ops.sort import sort
+from thalweg.tools.fuzz import arguments
+from thalweg.tools.programs import random_function
+from thalweg.transforms.evaluate import run
+
+
+def matrix(seed, shape=(6, 10)):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def in_order(x, axis):
+    """The elements in order: an operation that has no kernel."""
+    return items(sort(x, axis=axis, descending=False))[0]
+
+
+def chain(steps):
+    """Kernels that cannot be fused, each as large as the argument: sorts lie between them."""
+
+    def body(x):
+        for _ in range(steps):
+            x = sin(in_order(exp(sin(x)), 1))
+        return x
+
+    return build("chain", [tensor_type(float32, (6, 10))], body)
+
+
+def plan_of(program, *arrays):
+    program.run(*arrays)
+    return next(iter(program._plans.values()))
+
+
+def lifetimes(plan):
+    """For each value in the block, the first and the last step that has to do with it."""
+    found = {}
+    for index, (step, _, _) in enumerate(plan.actions):
+        for number in (*step.args, *step.results):
+            if number in plan.places:
+                first, _ = found.get(number, (index, index))
+                found[number] = (first, index)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_values_that_meet_have_places_apart(seed):
+    function = random_function(seed)
+    arrays = arguments(function, seed)
+    program = Program(function)
+    wanted = run(function, *arrays)
+    for found, value in zip(program.run(*arrays), wanted, strict=True):
+        assert found.shape == value.shape and found.dtype == value.dtype
+    plan = next(iter(program._plans.values()))
+    spans = lifetimes(plan)
+    for a in spans:
+        start, end = plan.places[a], plan.places[a] + _size(plan.layouts[a])
+        assert start % LINE == 0 and end <= plan.bytes
+        for b in spans:
+            if a < b and spans[a][0] <= spans[b][1] and spans[b][0] <= spans[a][1]:
+                other = plan.places[b]
+                assert end <= other or other + _size(plan.layouts[b]) <= start
+
+
+def test_a_long_chain_takes_no_more_memory_than_a_short_one():
+    x = matrix(0)
+    short, long = plan_of(Program(chain(2)), x), plan_of(Program(chain(9)), x)
+    assert 0 < long.bytes <= short.bytes
+    assert long.result_bytes == _size(((6, 10), np.dtype(np.float32)))
+
+
+def test_results_outlive_the_next_run():
+    program = Program(chain(3))
+    first, second = matrix(1), matrix(2)
+    (kept,) = program.run(first)
+    before = kept.copy()
+    program.run(second)
+    assert np.array_equal(kept, before)
+    assert np.array_equal(program.run(first)[0], before)
+
+
+def test_a_result_that_is_a_view_of_a_value_is_its_own():
+    def body(x):
+        y = in_order(exp(x), 1)
+        total = sum_op(exp(sin(y)), axes=(1,))
+        return reshape(in_order(total, 0), shape=(2, 3))
+
+    function = build("view", [tensor_type(float32, (6, 10))], body)
+    program = Program(function)
+    (kept,) = program.run(matrix(3))
+    before = kept.copy()
+    program.run(matrix(4))
+    assert np.array_equal(kept, before)
+    assert np.allclose(kept, run(function, matrix(3))[0], rtol=1e-5)
+
+
+def test_threads_run_one_plan_at_the_same_time():
+    program = Program(chain(4))
+    inputs = [matrix(seed) for seed in range(4)]
+    wanted = [program.run(x)[0].copy() for x in inputs]
+    wrong = []
+
+    def work(index):
+        for _ in range(40):
+            if not np.array_equal(program.run(inputs[index])[0], wanted[index]):
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert wrong == []
+    assert len(plan_of(program, inputs[0])._free) <= 4
+
+
+def test_gaps_are_joined_and_used_again():
+    space = _Space()
+    a, b, c = space.take(64), space.take(128), space.take(64)
+    assert (a, b, c, space.size) == (0, 64, 192, 256)
+    space.give_back(a, 64)
+    space.give_back(b, 128)
+    assert space.gaps == [(0, 192)]
+    assert space.take(192) == 0 and space.size == 256
+    space.give_back(c, 64)
+    assert space.take(128) == 192 and space.size == 320
+
+
+def test_memory_that_is_not_there_is_asked_for_by_name():
+    with pytest.raises(MemoryError, match=r"wants .* MiB for the values between the kernels"):
+        reserve(1 << 60)
