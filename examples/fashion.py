@@ -3,42 +3,24 @@
     python examples/fashion.py
 
 Trains a small convolutional network on Fashion-MNIST (Zalando SE, MIT licence), ten kinds of
-clothing in 28x28 grey pixels: the sample beside this file, or the full set where THALWEG_DATA
-names a folder that has it. Prints the test accuracy: about 0.84 on the sample.
+clothing in 28x28 grey pixels: the sample that comes with the package, or the full set where
+THALWEG_DATA names a folder that has it. Prints the test accuracy: about 0.84 on the sample.
 """
 
-import gzip
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 
 import thalweg as tw
-
-SAMPLE = Path(__file__).parent / "data" / "fashion_mnist_sample.npz"
+from thalweg.keras.datasets import fashion_mnist
 
 
 def load_images(limit=None):
     """Training and test images in [0, 1] as (N, 28, 28, 1) float32, labels as int32."""
-    folder = Path(os.environ.get("THALWEG_DATA", "")) / "fashion_mnist"
-    if (folder / "train-images-idx3-ubyte.gz").exists():
-        parts = [(kind, read_idx(folder, kind)) for kind in ("train", "t10k")]
-        arrays = [array for _, pair in parts for array in pair]
-    else:
-        sample = np.load(SAMPLE)
-        arrays = [sample[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-    x_train, y_train, x_test, y_test = (array[:limit] for array in arrays)
-    as_images = [x[..., None].astype(np.float32) / 255 for x in (x_train, x_test)]
-    return as_images[0], y_train.astype(np.int32), as_images[1], y_test.astype(np.int32)
-
-
-def read_idx(folder, kind):
-    """Images and labels of one part of the original files."""
-    images = gzip.decompress((folder / f"{kind}-images-idx3-ubyte.gz").read_bytes())
-    labels = gzip.decompress((folder / f"{kind}-labels-idx1-ubyte.gz").read_bytes())
-    pixels = np.frombuffer(images[16:], np.uint8).reshape(-1, 28, 28)
-    return pixels, np.frombuffer(labels[8:], np.uint8)
+    load = fashion_mnist.load_data if fashion_mnist.is_local() else fashion_mnist.load_sample
+    (x_train, y_train), (x_test, y_test) = load()
+    x_train, x_test = (x[:limit, ..., None].astype(np.float32) / 255 for x in (x_train, x_test))
+    return x_train, y_train[:limit].astype(np.int32), x_test, y_test[:limit].astype(np.int32)
 
 
 def init(key):

@@ -7,6 +7,7 @@ train and solve need: `grad`, `vmap`, `scan`, `function`, `Variable`, `GradientT
 `linalg`, `fft`, `random`, `nn`, `image`, `signal` and `debugging` are namespaces of their own.
 """
 
+import importlib
 import math
 from difflib import get_close_matches
 
@@ -371,8 +372,14 @@ _NAMES_ELSEWHERE = {
 # fmt: on
 
 
+_ON_DEMAND = ("data", "keras")
+"""Packages of the floor above, imported when a program first names them."""
+
+
 def __getattr__(name: str) -> object:
     """Say what a name that is missing here is called, or in which chapter it stands."""
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"{__name__}.{name}")
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     near = _NAMES_ELSEWHERE.get(name)

@@ -866,3 +866,87 @@ def test_suppression_in_a_trace_serves_every_number_of_boxes():
     assert len(traced.variants) == 2
     refuse(ShapeError, "boxes [N, 4] and scores [N]", image.non_max_suppression, real(3, 4),
            real(2), 2)  # fmt: skip
+
+
+# Places that are data, other windows --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", FORMATS)
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_remap_reads_each_image_at_its_places(layout, interpolation):
+    x = real(2, 5, 6, 3)
+    rows, columns = real(2, 4, 7, low=-2, high=7), real(2, 4, 7, low=-2, high=8, seed=1)
+    given = to_first(x) if layout == "channels_first" else x
+    found = image.remap(
+        given, rows, columns, interpolation=interpolation, fill_value=0.5, data_format=layout
+    ).numpy()
+    found = np.moveaxis(found, 1, -1) if layout == "channels_first" else found
+    order = ("nearest", "bilinear").index(interpolation)
+    for number in range(2):
+        for channel in range(3):
+            wanted = image.map_coordinates(
+                x[number, :, :, channel], np.stack([rows[number], columns[number]]), order,
+                fill_value=0.5,
+            )  # fmt: skip
+            np.testing.assert_allclose(found[number, :, :, channel], wanted.numpy(), rtol=1e-12)
+    one = image.remap(given[1], rows[1], columns[1], interpolation=interpolation, fill_value=0.5,
+                      data_format=layout).numpy()  # fmt: skip
+    np.testing.assert_array_equal(np.moveaxis(one, 0, -1) if given is not x else one, found[1])
+
+
+def test_remap_has_derivatives_and_refuses_other_shapes():
+    x, rows, columns = real(2, 5, 6, 2), real(2, 3, 3, low=0, high=4), real(2, 3, 3, low=0, high=5)
+    check_derivative(lambda *args: image.remap(*args, fill_mode="reflect"), x, rows, columns)
+    refuse(ShapeError, "rows and columns of one shape", image.remap, x, rows[:1], columns[:1])
+    refuse(ShapeError, "rows and columns of one shape", image.remap, x, rows, columns[:, :2])
+    refuse(ArgumentError, "interpolation", image.remap, x, rows, columns, interpolation="cubic")
+
+
+@pytest.mark.parametrize("interpolation", SMOOTH)
+@pytest.mark.parametrize("antialias", [True, False])
+def test_scaling_without_moving_resizes(interpolation, antialias):
+    x = real(2, 6, 9, 2)
+    sizes = {"interpolation": interpolation, "antialias": antialias}
+    found = image.scale_and_translate(x, (2, 9, 3, 2), [1.5, 1 / 3], [0.0, 0.0], (1, -2), **sizes)
+    wanted = image.resize(x, (9, 3), **sizes)
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_moving_shows_zeros_and_has_derivatives():
+    x = real(1, 5, 6, 1)
+    found = image.scale_and_translate(x, (1, 5, 6, 1), [1.0, 1.0], [2.0, -1.0], (1, 2)).numpy()
+    wanted = np.zeros_like(x)
+    wanted[:, 2:, :5] = x[:, :3, 1:]
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+    scale, offset = np.array([1.37, 0.71]), np.array([-0.43, 0.91])
+
+    def moved(x, scale, offset):
+        return image.scale_and_translate(x, (1, 4, 7, 1), scale, offset, (1, 2))
+
+    check_derivative(moved, x, scale, offset, rtol=1e-4)
+    assert moved(x.astype("int32"), scale, offset).dtype == "float32"
+    refuse(ShapeError, "on the axes (1, 2) only", image.scale_and_translate, x, (2, 5, 6, 1),
+           scale, offset, (1, 2))  # fmt: skip
+    refuse(ShapeError, "for each of 1 axes", image.scale_and_translate, x, (1, 4, 6, 1), scale,
+           offset, (1,))  # fmt: skip
+
+
+def test_zeros_around_edges():
+    x = real(1, 4, 5, 2)
+    found = image.sobel_edges(x, outside="zero").numpy()
+    wanted = image.sobel_edges(np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))).numpy()
+    np.testing.assert_allclose(found, wanted[:, 2:-2, 2:-2], rtol=1e-12)
+    refuse(ArgumentError, "outside among", image.sobel_edges, x, outside="wrap")
+
+
+def test_patches_of_volumes():
+    x = real(2, 5, 6, 7, 3)
+    found = image.extract_patches(x, (2, 3, 2), (1, 3, 2)).numpy()
+    assert found.shape == (2, 4, 2, 3, 36)
+    np.testing.assert_array_equal(found[1, 2, 1, 1], x[1, 2:4, 3:6, 2:4].ravel())
+    first = np.moveaxis(x, -1, 1)
+    first = image.extract_patches(first, (2, 3, 2), (1, 3, 2), data_format="channels_first")
+    np.testing.assert_array_equal(np.moveaxis(first.numpy(), 1, -1), found)
+    same = image.extract_patches(x[0], (2, 3, 2), (1, 3, 2), padding="same")
+    assert same.shape == (5, 2, 4, 36)
+    refuse(ShapeError, "4 or 5 axes", image.extract_patches, real(2, 5, 6), (2, 2, 2))

@@ -11,7 +11,7 @@ import pytest
 
 from thalweg.array import nn, random
 from thalweg.array.derivatives import grad, vmap
-from thalweg.array.elementwise import multiply
+from thalweg.array.elementwise import multiply, sigmoid
 from thalweg.base.errors import ArgumentError, DTypeError, ShapeError, ThalwegError
 from thalweg.engine.tensor import node_of, wrap
 from thalweg.engine.trace import function
@@ -834,3 +834,117 @@ def test_refusals_say_what_is_wanted(case):
     with pytest.raises(kind) as caught:
         call()
     assert message in str(caught.value) and isinstance(caught.value, ThalwegError)
+
+
+# Pools of a number of windows, attention and losses with other settings ---------------------------
+
+
+def naive_adaptive(x, counts, reduce):
+    found = np.empty((x.shape[0], *counts, x.shape[-1]))
+    for place in np.ndindex(*counts):
+        cut = tuple(
+            slice(i * n // m, -(-(i + 1) * n // m))
+            for i, n, m in zip(place, x.shape[1:-1], counts, strict=True)
+        )
+        found[(slice(None), *place)] = reduce(
+            x[(slice(None), *cut)], axis=tuple(range(1, x.ndim - 1))
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shape", "counts"),
+    [((2, 9, 3), (4,)), ((2, 8, 6, 3), (4, 3)), ((2, 7, 5, 2), (3, 4)), ((2, 3, 4, 2), (5, 6)),
+     ((1, 4, 5, 6, 2), (2, 3, 3))],
+)  # fmt: skip
+def test_adaptive_pools(shape, counts):
+    x = numbers(*shape)
+    for ours, reduce in ((nn.adaptive_max_pool, np.max), (nn.adaptive_average_pool, np.mean)):
+        wanted = naive_adaptive(x, counts, reduce)
+        close(ours(x, counts), wanted, 1e-12)
+        first = ours(np.moveaxis(x, -1, 1), counts, "channels_first")
+        close(np.moveaxis(first.numpy(), 1, -1), wanted, 1e-12)
+
+
+def test_adaptive_pools_of_named_sizes_and_their_slopes():
+    traced = function(lambda x: (nn.adaptive_max_pool(x, 3), nn.adaptive_average_pool(x, (3, 2))))
+    for shape in ((1, 7, 5, 2), (2, 4, 9, 2), (3, 6, 6, 2)):
+        x = numbers(*shape)
+        largest, mean = traced(x)
+        close(largest, naive_adaptive(x, (3, 3), np.max), 1e-12)
+        close(mean, naive_adaptive(x, (3, 2), np.mean), 1e-12)
+    x = numbers(1, 7, 5, 2)
+    slope = grad(lambda x: total(nn.adaptive_max_pool(x, 3), np.ones((1, 3, 3, 2))))(x).numpy()
+    assert math.isclose(slope.sum(), 18)
+    slope = grad(lambda x: total(nn.adaptive_average_pool(x, 3), np.ones((1, 3, 3, 2))))(x).numpy()
+    assert math.isclose(slope.sum(), 18)
+
+
+def test_integers_in_adaptive_pools():
+    x = np.arange(12).reshape(1, 4, 3, 1)
+    assert nn.adaptive_max_pool(x, 2).dtype == "int64"
+    assert nn.adaptive_average_pool(x, 2).dtype == "float32"
+    close(nn.adaptive_max_pool(x, 3).numpy()[0, :, :, 0], [[3, 4, 5], [6, 7, 8], [9, 10, 11]])
+
+
+def test_sparse_plus_and_its_slope():
+    x = np.array([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])
+    close(nn.sparse_plus(x), [0, 0, 0.0625, 0.25, 0.5625, 1, 3], 1e-12)
+    close(nn.sparse_sigmoid(x), [0, 0, 0.25, 0.5, 0.75, 1, 1], 1e-12)
+    slope = grad(lambda x: total(nn.sparse_plus(x), np.ones(7)))(x)
+    close(slope, nn.sparse_sigmoid(x).numpy(), 1e-12)
+
+
+def test_a_soft_cap_holds_the_logits():
+    q, k, v = numbers(2, 3, 4, 8), numbers(2, 5, 2, 8), numbers(2, 5, 2, 6)
+    for options in ({}, {"is_causal": True}, {"bias": numbers(3, 5)}):
+        far = nn.dot_product_attention(q, k, v, soft_cap=1e7, **options)
+        close(far, nn.dot_product_attention(q, k, v, **options).numpy())
+    logits = 3 * np.tanh(np.einsum("bthd,bshd->bhts", q, np.repeat(k, 2, 2)) / math.sqrt(8) / 3)
+    weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    wanted = np.einsum("bhts,bshe->bthe", weights, np.repeat(v, 2, 2))
+    close(nn.dot_product_attention(q, k, v, soft_cap=3.0), wanted, 1e-12)
+
+
+@pytest.mark.parametrize("cap", [None, 4.0])
+def test_a_query_that_sees_nothing(cap):
+    q, k, v = numbers(2, 3, 4, 8), numbers(2, 5, 2, 8), numbers(2, 5, 2, 6)
+    mask = np.ones((2, 1, 3, 5), bool)
+    mask[0, 0, 1] = False
+    mask[1, 0, 0, 0] = False
+    everything = np.repeat(v, 2, 2).mean(1)
+    for causal in (False, True):
+        options = {"mask": mask, "is_causal": causal, "soft_cap": cap}
+        zero = nn.dot_product_attention(q, k, v, **options).numpy()
+        found = nn.dot_product_attention(q, k, v, blind_sees_all=True, **options).numpy()
+        blind = np.zeros((2, 3), bool)
+        blind[0, 1] = True
+        blind[1, 0] = causal
+        assert not zero[blind].any()
+        close(found[~blind], zero[~blind], 1e-12)
+        number = np.nonzero(blind)[0]
+        close(found[blind], everything[number], 1e-12)
+
+
+def test_probabilities_are_held_as_far_as_one_likes():
+    p, t = np.array([0.0, 1.0]), np.array([1.0, 0.0])
+    close(nn.binary_crossentropy(t, p, epsilon=1e-3), -np.log([1e-3, 1e-3]), 1e-12)
+    wanted = [-math.log(1e-2)]
+    close(nn.categorical_crossentropy(t[None], p[None], epsilon=1e-2), wanted, 1e-12)
+    close(nn.sparse_categorical_crossentropy([0], p[None], epsilon=1e-2), wanted, 1e-12)
+
+
+def test_logits_behind_probabilities():
+    found = []
+
+    def look(x):
+        p, q, r = nn.softmax(x, 1), nn.softmax(x, (0, 1)), sigmoid(x)
+        found.extend(
+            nn.logits_behind(each, axis) is not None
+            for each, axis in ((p, 1), (p, -1), (p, 0), (q, 1), (r, None), (x, 1), (x, None))
+        )
+        return p, q, r
+
+    function(look)(numbers(2, 3))
+    assert found == [True, True, False, False, True, False, False]
+    assert nn.logits_behind(nn.softmax(numbers(2, 3)), 1) is None

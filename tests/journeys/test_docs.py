@@ -17,7 +17,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 PACKAGES = ("thalweg.base", "thalweg.ir", "thalweg.ops", "thalweg.transforms", "thalweg.passes",
-            "thalweg.engine", "thalweg.array", "thalweg.tools")  # fmt: skip
+            "thalweg.engine", "thalweg.array", "thalweg.data", "thalweg.tools")  # fmt: skip
 MODULES = [
     module.name
     for package in PACKAGES

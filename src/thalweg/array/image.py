@@ -24,6 +24,7 @@ import numpy as np
 
 from thalweg.array.manipulation import converted, cut, join, operand, size_node, transposed
 from thalweg.array.operands import (
+    axis_of,
     broadcast_shapes,
     broadcast_to,
     from_array,
@@ -31,6 +32,7 @@ from thalweg.array.operands import (
     to_dtype,
     to_operand,
 )
+from thalweg.array.patches import cut_windows
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, ShapeError, explain
 from thalweg.engine.tensor import Tensor, node_of, wrap
 from thalweg.engine.variable import Variable
@@ -49,6 +51,7 @@ from thalweg.ir.types import (
     int32,
     int64,
     promote,
+    shape_text,
     size_of,
 )
 from thalweg.ops import control, movement, reduce
@@ -676,10 +679,10 @@ def pad_to(
 
 def extract_patches(
     images: Any,
-    size: int | tuple[int, int],
-    strides: int | tuple[int, int] | None = None,
+    size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
     *,
-    dilation_rate: int | tuple[int, int] = 1,
+    dilation_rate: int | Sequence[int] = 1,
     padding: str = "valid",
     data_format: str = "channels_last",
 ) -> Tensor:
@@ -687,63 +690,70 @@ def extract_patches(
 
     [B, H, W, C] -> [B, rows, columns, h * w * C] for patches of size (h, w), which begin `strides`
     apart, by default side by side; their pixels lie `dilation_rate` apart. With "same" padding
-    there is a patch for every stride, zeros around the images.
+    there is a patch for every stride, zeros around the images. `size` holds one size for each
+    spatial axis: two for images (as one number does), three for volumes.
     """
     name = "extract_patches"
-    node, layout = _images(name, images, data_format)
+    node = operand(name, images)
     _choice(name, "padding", padding, ("valid", "same"))
-    sizes = _pair(name, "a size", size)
-    steps = sizes if strides is None else _pair(name, "strides", strides)
-    rates = _pair(name, "a dilation rate", dilation_rate)
-    lead = (node.shape[0],) if layout.is_batched else ()
-    if data_format == "channels_first":
-        node = transposed(node, (*range(len(lead)), layout.rows, layout.columns, layout.channels))
+    count = len(size) if isinstance(size, (tuple, list)) else 2
+    axes = _spatial_axes(name, node.type, (1,) * count, data_format)
+    sizes = _integers(name, "a size", size, count)
+    steps = sizes if strides is None else _integers(name, "strides", strides, count)
+    rates = _integers(name, "a dilation rate", dilation_rate, count)
+    first = node.type.rank - count - 1
+    is_last = data_format == "channels_last"
+    if not is_last:
+        node = transposed(node, (*range(first), *axes, first))
+    for axis, (length, step, rate) in enumerate(zip(sizes, steps, rates, strict=True), first):
+        node = _padded_for(name, node, axis, length, step, rate, padding == "same")
     # Each spatial axis becomes two: [B, H, W, C] -> [B, rows, h, columns, w, C].
-    counts = []
-    axis = len(lead)
-    for length, step, rate in zip(sizes, steps, rates, strict=True):
-        node, count = _windows(name, node, axis, length, step, rate, padding == "same")
-        counts.append(count)
-        axis += 2
-    first = len(lead)
-    order = (*range(first), first, first + 2, first + 1, first + 3, first + 4)
-    depth = node.shape[-1] * sizes[0] * sizes[1]
-    found = movement.reshape(transposed(node, order), shape=(*lead, *counts, depth))
-    if data_format == "channels_first":
-        found = transposed(found, (*range(first), first + 2, first, first + 1))
+    for place, (length, step, rate) in enumerate(zip(sizes, steps, rates, strict=True)):
+        node = cut_windows(node, first + 2 * place, length, step, rate)
+    rows = [first + 2 * place for place in range(count)]
+    node = transposed(node, (*range(first), *rows, *(row + 1 for row in rows), first + 2 * count))
+    lead = node.shape[: first + count]
+    found = movement.reshape(node, shape=(*lead, node.shape[-1] * int(np.prod(sizes))))
+    if not is_last:
+        found = transposed(found, (*range(first), first + count, *range(first, first + count)))
     return wrap(found)
 
 
-def _windows(
+def _integers(name: str, what: str, value: Any, count: int) -> tuple[int, ...]:
+    """One integer of at least 1 for all spatial axes, or one for each."""
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,) * count
+    if len(given) != count or any(type(each) is not int or each < 1 for each in given):
+        wanted = f"{what} of one integer of at least 1, or one for each of {count} axes"
+        raise ArgumentError(explain(name, wanted, repr(value)))
+    return given
+
+
+def _padded_for(
     name: str, x: Node, axis: int, length: int, step: int, rate: int, is_same: bool
-) -> tuple[Node, Size]:
-    """An axis cut into windows, which take its place and put their elements on the next axis."""
+) -> Node:
+    """Zeros around an axis so that a window begins at every step, or a check that one fits."""
     size = x.shape[axis]
     reach: Any = span(length, rate)
     if is_same:
-        count = ceil_div(size, step)
-        missing = dim_max(0, (count - 1) * step + reach - size)
+        missing = dim_max(0, (ceil_div(size, step) - 1) * step + reach - size)
+        if is_known_equal(missing, 0):
+            return x
         low, high = [0] * x.type.rank, [0] * x.type.rank
         low[axis], high[axis] = missing // 2, missing - missing // 2
-        x = movement.pad(
-            x, full(0, x.dtype), low=tuple(low), high=tuple(high), interior=(0,) * x.type.rank
+        interior = (0,) * x.type.rank
+        return movement.pad(
+            x, full(0, x.dtype), low=tuple(low), high=tuple(high), interior=interior
         )
-    else:
-        if is_known_at_least(reach, size + 1):
-            raise ShapeError(
-                explain(
-                    name,
-                    f"images of at least {reach} pixels on axis {axis}",
-                    str(x.type),
-                    "Write padding='same', or take smaller patches.",
-                )
+    if is_known_at_least(reach, size + 1):
+        raise ShapeError(
+            explain(
+                name,
+                f"images of at least {reach} pixels on axis {axis}",
+                str(x.type),
+                "Write padding='same', or take smaller patches.",
             )
-        count = dim_max(0, (size - reach) // step + 1)
-    shape = (count, length)
-    begin, offset = (movement.iota(dtype=int64, shape=shape, axis=each) for each in (0, 1))
-    begin = ops.multiply(begin, full_like(begin, step))
-    offset = ops.multiply(offset, full_like(offset, rate))
-    return take(x, ops.add(begin, offset), axis), count
+        )
+    return x
 
 
 # Values between pixels ----------------------------------------------------------------------------
@@ -971,6 +981,129 @@ def affine_transform(
     return wrap(found if layout.is_batched else movement.reshape(found, shape=found.shape[1:]))
 
 
+def remap(
+    images: Any,
+    rows: Any,
+    columns: Any,
+    *,
+    interpolation: str = "bilinear",
+    fill_mode: str = "constant",
+    fill_value: Any = 0,
+    data_format: str = "channels_last",
+) -> Tensor:
+    """The images seen at places that are data: [B, H, W, C] and twice [B, h, w] -> [B, h, w, C].
+
+    `rows` and `columns` hold the place that each pixel of the result shows, the same one for all
+    channels, counted in pixels from 0; without a batch [H, W, C] and [h, w] -> [h, w, C]. The other
+    arguments are those of `affine_transform`. Has a derivative with respect to the places too, for
+    "bilinear".
+    """
+    name = "remap"
+    node, layout = _images(name, images, data_format)
+    _choice(name, "interpolation", interpolation, ("nearest", "bilinear"))
+    places = [_coordinates(name, operand(name, each)) for each in (rows, columns)]
+    lead = node.shape[: layout.rank - 3]
+    types = [each.type for each in places]
+    fits = all(
+        type.rank == layout.rank - 1
+        and all(map(is_known_equal, type.shape, (*lead, *types[0].shape[-2:])))
+        for type in types
+    )
+    if not fits:
+        wanted = "rows and columns of one shape, [B, h, w] as the images' batch is"
+        received = f"rows {types[0]} and columns {types[1]} for images {node.type}"
+        raise ShapeError(explain(name, wanted, received))
+    axes = (layout.rows, layout.columns)
+    order = INTERPOLATIONS.index(interpolation)
+    found = _sample(name, node, places, axes, len(lead), order, fill_mode, fill_value)
+    if data_format == "channels_first":
+        found = transposed(
+            found, (*range(len(lead)), layout.rank - 1, *range(len(lead), layout.rank - 1))
+        )
+    return wrap(found)
+
+
+def scale_and_translate(
+    images: Any,
+    shape: Any,
+    scale: Any,
+    translation: Any,
+    axes: Sequence[int],
+    *,
+    interpolation: str = "bilinear",
+    antialias: bool = True,
+) -> Tensor:
+    """Some axes of an array scaled and moved by amounts that are data: x [..] -> shape.
+
+    Place p along an axis comes to `scale * p + translation`, edges of pixels counted from 0; there
+    is one number of each for each of `axes`, [n]. Other axes keep their sizes. Interpolations are
+    those of `resize` but for "nearest" and "area"; places beyond the edges are 0. As in JAX.
+    """
+    name = "scale_and_translate"
+    node = operand(name, images)
+    ops.check_elements(name, REAL, node.type)
+    _choice(name, "interpolation", interpolation, tuple(_KERNELS))
+    wanted = shape_of(name, shape)
+    rank = node.type.rank
+    along = [axis_of(name, axis, rank) for axis in axes]
+    kept = [axis for axis in range(rank) if axis not in along]
+    is_shape = len(wanted) == rank and all(is_known_equal(wanted[i], node.shape[i]) for i in kept)
+    if not is_shape or len(set(along)) != len(along):
+        raise ShapeError(
+            explain(name, f"a shape that differs from x on the axes {tuple(axes)} only",
+                    f"{node.type} and shape {shape_text(wanted)}")
+        )  # fmt: skip
+    x = _wide(node)
+    amounts = [to_dtype(name, to_operand(each, name), x.dtype) for each in (scale, translation)]
+    if any(each.type.rank != 1 or each.shape[0] != len(along) for each in amounts):
+        raise ShapeError(
+            explain(name, f"a scale and a translation for each of {len(along)} axes",
+                    f"scale {amounts[0].type}, translation {amounts[1].type}")
+        )  # fmt: skip
+    order = list(range(rank))
+    for number, axis in enumerate(along):
+        factor, offset = (movement.reshape(cut(each, 0, number, number + 1), shape=())
+                          for each in amounts)  # fmt: skip
+        weights = _moved_weights(
+            node.shape[axis], wanted[axis], factor, offset, _KERNELS[interpolation], antialias
+        )
+        place = order.index(axis)
+        x = dot(x, weights, contract=((place,), (1,)))
+        order.append(order.pop(place))
+    x = transposed(x, [order.index(axis) for axis in range(rank)])
+    return wrap(_back(x, node.dtype))
+
+
+def _moved_weights(
+    source: Size,
+    target: Size,
+    scale: Node,
+    translation: Node,
+    kernel: Callable[[Node], Node],
+    antialias: bool,
+) -> Node:
+    """The weight of each old pixel in each new one: [target, source]."""
+    dtype, shape = scale.dtype, (target, source)
+    new, old = (movement.iota(dtype=dtype, shape=shape, axis=axis) for axis in (0, 1))
+    half = full_like(new, 0.5)
+    step = ops.divide(full_like(scale, 1), scale)
+    stretch = ops.maximum(step, full_like(step, 1)) if antialias else full_like(step, 1)
+    step, stretch, offset = (_spread(each, new) for each in (step, stretch, translation))
+    # The place of the old image, counted in centres, that a new pixel shows.
+    place = ops.subtract(ops.multiply(ops.subtract(ops.add(new, half), offset), step), half)
+    weights = kernel(ops.divide(ops.abs(ops.subtract(place, old)), stretch))
+    total = _spread(sum_op(weights, axes=(1,)), weights, (0,))
+    nothing = full_like(total, 0)
+    # Weights that all but cancel say nothing.
+    is_some = ops.greater(ops.abs(total), full_like(total, 1000 * float(np.finfo(np.float32).eps)))
+    weights = ops.divide(weights, ops.select(is_some, total, full_like(total, 1)))
+    last = ops.subtract(_spread(size_node(source, dtype), place), half)
+    is_inside = ops.logical_and(
+        ops.greater_equal(place, ops.negative(half)), ops.less_equal(place, last)
+    )
+    return ops.select(ops.logical_and(is_some, is_inside), weights, nothing)
+
+
 def _projected(rows: Node, shape: Shape) -> tuple[Node, Node, Node]:
     """Where each pixel [B, H, W] of the result looks, before the division by the third."""
     dtype = rows.dtype
@@ -1062,21 +1195,30 @@ def _filtered(
     return x if layout.is_batched else movement.reshape(x, shape=x.shape[1:])
 
 
-def sobel_edges(images: Any, *, data_format: str = "channels_last") -> Tensor:
+def sobel_edges(
+    images: Any, *, outside: str = "mirror", data_format: str = "channels_last"
+) -> Tensor:
     """How steeply each channel rises downward and to the right: [B, H, W, C] -> [B, H, W, C, 2].
 
-    Sobel's operator: differences over two pixels, weighted 1, 2, 1 across; the images are mirrored
-    at their edges. (I. Sobel and G. Feldman, 1968.)
+    Sobel's operator: differences over two pixels, weighted 1, 2, 1 across. Outside the images are
+    mirrored at their edges, as in TensorFlow, or zero for `outside="zero"`. (I. Sobel and
+    G. Feldman, 1968.)
     """
     node, layout = _images("sobel_edges", images, data_format)
     ops.check_elements("sobel_edges", REAL, node.type)
+    _choice("sobel_edges", "outside", outside, ("mirror", "zero"))
     x = _wide(node)
     axes = (layout.rows, layout.columns)
-    for axis in axes:
-        size = x.shape[axis]
-        index = movement.iota(dtype=int64, shape=(size + 2,), axis=0)
-        index = ops.subtract(index, full_like(index, 1))
-        x = take(x, mirrored_index(index, size), axis)
+    if outside == "zero":
+        edges = tuple(int(axis in axes) for axis in range(layout.rank))
+        none = (0,) * layout.rank
+        x = movement.pad(x, full(0, x.dtype), low=edges, high=edges, interior=none)
+    else:
+        for axis in axes:
+            size = x.shape[axis]
+            index = movement.iota(dtype=int64, shape=(size + 2,), axis=0)
+            index = ops.subtract(index, full_like(index, 1))
+            x = take(x, mirrored_index(index, size), axis)
 
     def along(x: Node, axis: int, weights: Sequence[float]) -> Node:
         size = x.shape[axis] - 2

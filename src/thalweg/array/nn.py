@@ -42,11 +42,15 @@ from thalweg.ir.types import (
     Size,
     as_dtype,
     bool_,
+    int32,
+    int64,
     shape_text,
     tensor_type,
 )
+from thalweg.ir.types import size_of as elements
 from thalweg.ops import composite as ops
 from thalweg.ops import contract, window
+from thalweg.ops.broadcast import broadcast as broadcast_op
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.composite import in_wide, to, wide_dtype
 from thalweg.ops.elementwise import abs as abs_op
@@ -55,12 +59,16 @@ from thalweg.ops.elementwise import (
     clamp,
     divide,
     expm1,
+    floor_divide,
     greater,
     greater_equal,
     less,
     less_equal,
     log,
     log1p,
+    logical_and,
+    logical_not,
+    minimum,
     multiply,
     multiply_no_nan,
     negative,
@@ -72,7 +80,7 @@ from thalweg.ops.elementwise import (
     subtract,
     tanh,
 )
-from thalweg.ops.index import gather
+from thalweg.ops.index import gather, take
 from thalweg.ops.movement import iota, reshape, reverse
 from thalweg.ops.reduce import cumsum
 from thalweg.ops.reduce import max as max_op
@@ -130,6 +138,15 @@ def _hard_sigmoid(x: Node) -> Node:
 def _hard_tanh(x: Node) -> Node:
     low, high = full_like(x, -1), full_like(x, 1)
     return select(greater_equal(x, high), high, _below(x, low, low, x))
+
+
+def _sparse_plus(x: Node) -> Node:
+    bend = multiply(square(add(x, full_like(x, 1))), full_like(x, 0.25))
+    return _below(x, full_like(x, -1), full_like(x, 0), _below(x, full_like(x, 1), bend, x))
+
+
+def _sparse_sigmoid(x: Node) -> Node:
+    return multiply(add(_hard_tanh(x), full_like(x, 1)), full_like(x, 0.5))
 
 
 def _soft_shrink(x: Node, threshold: Node) -> Node:
@@ -234,6 +251,16 @@ def log_sigmoid(x: Any) -> Tensor:
 def hard_sigmoid(x: Any) -> Tensor:
     """relu6(x + 3) / 6."""
     return _apply("hard_sigmoid", _hard_sigmoid, x)
+
+
+def sparse_plus(x: Any) -> Tensor:
+    """(x + 1)**2 / 4 between -1 and 1, 0 below and x above; sparsemax's softplus."""
+    return _apply("sparse_plus", _sparse_plus, x)
+
+
+def sparse_sigmoid(x: Any) -> Tensor:
+    """(x + 1) / 2 held between 0 and 1, where the slopes are 0; the slope of sparse_plus."""
+    return _apply("sparse_sigmoid", _sparse_sigmoid, x)
 
 
 def hard_silu(x: Any) -> Tensor:
@@ -469,7 +496,7 @@ def _check_channels(name: str, x: Node, kernel: Node, wanted: Size, advice: str 
         raise ShapeError(
             explain(
                 name,
-                f"x with {wanted} channels, as the kernel takes",
+                f"x with {wanted} channels: the input channels must match the kernel's",
                 f"x with {channels} channels, kernel {kernel.type}",
                 advice,
             )
@@ -717,6 +744,103 @@ def average_pool(
     return wrap(_restored(in_wide(averaged)(node), is_first))
 
 
+def adaptive_max_pool(x: Any, output_size: Sizes, data_format: str | None = None) -> Tensor:
+    """The largest value of each of `output_size` windows along every spatial axis of x.
+
+    Window i of m over a size n reaches from i n / m rounded down to (i + 1) n / m rounded up.
+    """
+    name = "adaptive_max_pool"
+    is_first = _channels_first(name, data_format)
+    node = _channels_last(node_of(to_tensor(x, name)), is_first)
+    counts = _adaptive_counts(name, node, output_size)
+    attributes = _even_windows(node, counts)
+    if attributes is not None:
+        return wrap(_restored(window.window_max(node, **attributes), is_first))
+    for axis, count in enumerate(counts, 1):
+        size = node.shape[axis]
+        first, end = _adaptive_bounds(size, count)
+        shape = (count, _longest(size, count))
+        offset = iota(dtype=int64, shape=shape, axis=1)
+        # A window that is shorter than the longest meets its last element again.
+        last = broadcast_op(subtract(end, full_like(end, 1)), shape=shape, axes=(0,))
+        place = minimum(add(broadcast_op(first, shape=shape, axes=(0,)), offset), last)
+        node = max_op(take(node, place, axis), axes=(axis + 1,))
+    return wrap(_restored(node, is_first))
+
+
+def adaptive_average_pool(x: Any, output_size: Sizes, data_format: str | None = None) -> Tensor:
+    """The mean of each of `output_size` windows along every spatial axis of x.
+
+    Window i of m over a size n reaches from i n / m rounded down to (i + 1) n / m rounded up.
+    """
+    name = "adaptive_average_pool"
+    is_first = _channels_first(name, data_format)
+    node = _channels_last(_floats(name, x), is_first)
+    counts = _adaptive_counts(name, node, output_size)
+    attributes = _even_windows(node, counts)
+
+    def even(x: Node) -> Node:
+        assert attributes is not None
+        total = window.window_sum(x, **attributes)
+        count = size_node(elements(attributes["window"]), x.dtype)
+        return divide(total, broadcast_to(count, total.shape))
+
+    def uneven(x: Node) -> Node:
+        for axis, count in enumerate(counts, 1):
+            size = x.shape[axis]
+            first, end = (
+                broadcast_op(each, shape=(count, size), axes=(0,))
+                for each in _adaptive_bounds(size, count)
+            )
+            place = iota(dtype=int64, shape=(count, size), axis=1)
+            inside = logical_and(less_equal(first, place), less(place, end))
+            share = divide(full_like(to(first, x.dtype), 1), to(subtract(end, first), x.dtype))
+            weights = select(inside, share, full_like(share, 0))
+            x = contract.dot(x, weights, contract=((axis,), (1,)))
+            rest = [each for each in range(x.type.rank - 1) if each >= axis]
+            x = transposed(x, (*range(axis), x.type.rank - 1, *rest))
+        return x
+
+    return wrap(_restored(in_wide(even if attributes is not None else uneven)(node), is_first))
+
+
+def _adaptive_counts(name: str, x: Node, output_size: Any) -> tuple[Size, ...]:
+    rank = x.type.rank - 2
+    if rank < 1:
+        raise ShapeError(
+            explain(name, "x [N, spatial..., C] with at least one spatial axis", str(x.type))
+        )
+    return _each(name, "output_size", output_size, rank)
+
+
+def _even_windows(x: Node, counts: Sequence[Size]) -> dict[str, Any] | None:
+    """The windows of an ordinary pool where they divide x evenly."""
+    sizes = x.shape[1:-1]
+    if not all(
+        is_known_equal(size % count, 0) and is_known_at_least(size, 1)
+        for size, count in zip(sizes, counts, strict=True)
+    ):
+        return None
+    pool = tuple(size // count for size, count in zip(sizes, counts, strict=True))
+    return _pool_attributes("adaptive_pool", x, pool, None, "valid")
+
+
+def _adaptive_bounds(size: Size, count: Size) -> tuple[Node, Node]:
+    """The first place of each window, and the one after its last."""
+    number = iota(dtype=int64, shape=(count,), axis=0)
+    whole, parts = (broadcast_to(size_node(each), (count,)) for each in (size, count))
+    begin = multiply(number, whole)
+    end = add(add(begin, whole), subtract(parts, full_like(parts, 1)))
+    return floor_divide(begin, parts), floor_divide(end, parts)
+
+
+def _longest(size: Size, count: Size) -> Size:
+    """How long the longest window is, or may be where sizes are named."""
+    if isinstance(size, int) and isinstance(count, int):
+        return max(-(-(i + 1) * size // count) - i * size // count for i in range(count))
+    return ceil_div(size, count) + 1
+
+
 # Normalisations -----------------------------------------------------------------------------------
 
 
@@ -833,13 +957,17 @@ def dot_product_attention(
     mask: Any = None,
     scale: Any = None,
     is_causal: bool = False,
+    soft_cap: float | None = None,
+    blind_sees_all: bool = False,
 ) -> Tensor:
     """softmax(query . key * scale + bias) . value for each head.
 
     query [B, T, H, D], key [B, S, G, D] and value [B, S, G, E] give [B, T, H, E]; G divides H, and
     heads in a row share a key. `bias` (added) and `mask` (true where a key may be seen) stretch to
     [B, H, T, S]. `is_causal` hides keys at later positions than the query's. `scale` is
-    1 / sqrt(D) by default. A query that may see nothing gives 0.
+    1 / sqrt(D) by default. `soft_cap` holds the scaled products between -cap and cap, by way of
+    tanh. A query that the mask lets see nothing gives 0, or with `blind_sees_all` the mean of all
+    values.
     """
     name = "dot_product_attention"
     nodes = same_dtype(name, query, key, value, floats=True)
@@ -852,11 +980,12 @@ def dot_product_attention(
                 "Add the axis that is missing with expand_dims.",
             )
         )
-    q, k, _ = nodes
+    q, k, v = nodes
     wide = wide_dtype(q.dtype)
     factor = _default_scale(q) if scale is None else _steering(name, q, scale)
     shape = (q.shape[0], q.shape[2], q.shape[1], k.shape[1])
     extra = None if bias is None else _fitted(name, "a bias", converted(name, bias, wide), shape)
+    blind = None
     if mask is not None:
         seen = node_of(to_tensor(mask, name))
         if seen.dtype is not bool_:
@@ -864,10 +993,79 @@ def dot_product_attention(
                 explain(name, "a mask of booleans", str(seen.type),
                         "Compare first, mask != 0, or pass numbers to add as bias=...")
             )  # fmt: skip
+        if blind_sees_all:
+            blind = _blind(seen, _past(shape[-2:]) if is_causal else None, shape)
         seen = _fitted(name, "a mask", seen, shape)
         extra = seen if extra is None else select(seen, extra, full_like(extra, -math.inf))
     more = () if extra is None else (extra,)
-    return wrap(ops.attention(*nodes, factor, *more, causal=is_causal))
+    if soft_cap is not None:
+        found = in_wide(_capped(soft_cap, is_causal))(*nodes, factor, *more)
+    else:
+        found = ops.attention(*nodes, factor, *more, causal=is_causal)
+    if blind is not None:
+        whole = in_wide(lambda values: ops.mean(values, (1,)))(_shared(v, shape[1] // v.shape[2]))
+        blind = broadcast_op(transposed(blind, (0, 2, 1)), shape=found.shape, axes=(0, 1, 2))
+        found = select(blind, broadcast_op(whole, shape=found.shape, axes=(0, 2, 3)), found)
+    return wrap(found)
+
+
+def _blind(seen: Node, past: Node | None, shape: Shape) -> Node:
+    """True for the queries [B, H, T] that a mask, not yet stretched, lets see nothing."""
+    if past is not None:
+        whole = (*seen.shape[:-2], *shape[2:])
+        seen, past = broadcast_to(seen, whole), broadcast_to(past, whole)
+        seen = logical_and(seen, past)
+    seen = expand(seen, range(4 - seen.type.rank)) if seen.type.rank < 4 else seen
+    last = seen.type.rank - 1
+    sees = max_op(seen, axes=(last,))
+    return logical_not(broadcast_to(sees, shape[:3]))
+
+
+def _past(shape: Shape) -> Node:
+    """True where a key's position, the last axis, is not after the query's, the one before."""
+    here, there = (iota(dtype=int32, shape=shape, axis=len(shape) - back) for back in (2, 1))
+    return less_equal(there, here)
+
+
+def _capped(cap: float, is_causal: bool) -> Callable[..., Node]:
+    """Attention whose products are held between -cap and cap."""
+    if not (is_number(cap) and cap > 0):
+        raise ArgumentError(explain("dot_product_attention", "a soft_cap above 0", repr(cap)))
+
+    def attend(query: Node, key: Node, value: Node, scale: Node, *extra: Node) -> Node:
+        share = query.shape[2] // key.shape[2]
+        key, value = (_shared(each, share) for each in (key, value))
+        # [B,T,H,D], [B,S,H,D] -> [B,H,T,S]
+        logits = contract.dot(query, key, contract=((3,), (3,)), batch=((0, 2), (0, 2)))
+        logits = multiply(logits, broadcast_to(scale, logits.shape))
+        bound = full_like(logits, cap)
+        logits = multiply(bound, tanh(divide(logits, bound)))
+        if is_causal:
+            logits = select(_past(logits.shape), logits, full_like(logits, -math.inf))
+        for each in extra:
+            logits = (
+                select(each, logits, full_like(logits, -math.inf))
+                if each.dtype is bool_
+                else add(logits, each)
+            )
+        # As in the uncapped form, a query that sees nothing gives 0.
+        peak = max_op(logits, axes=(3,))
+        sees = greater(peak, full_like(peak, -math.inf))
+        logits = select(ops.spread(sees, logits, (3,)), logits, full_like(logits, 0))
+        weights = ops.softmax(logits, axes=(3,))
+        weights = select(ops.spread(sees, weights, (3,)), weights, full_like(weights, 0))
+        # [B,H,T,S], [B,S,H,E] -> [B,H,T,E] -> [B,T,H,E]
+        found = contract.dot(weights, value, contract=((3,), (1,)), batch=((0, 1), (0, 2)))
+        return transposed(found, (0, 2, 1, 3))
+
+    return attend
+
+
+def _shared(x: Node, share: Size) -> Node:
+    """Each head repeated for the query heads that share it: [B,S,G,D] -> [B,S,G share,D]."""
+    batch, length, heads, depth = x.shape
+    wide = broadcast_op(x, shape=(batch, length, heads, share, depth), axes=(0, 1, 2, 4))
+    return reshape(wide, shape=(batch, length, heads * share, depth))
 
 
 def _default_scale(query: Node) -> Node:
@@ -928,41 +1126,64 @@ def dropout(
 _EPSILON = 1e-7
 
 
-def _held(p: Node) -> Node:
-    return clamp(full_like(p, _EPSILON), p, full_like(p, 1 - _EPSILON))
+def _held(p: Node, epsilon: float) -> Node:
+    return clamp(full_like(p, epsilon), p, full_like(p, 1 - epsilon))
 
 
-def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
+def logits_behind(probabilities: Any, axis: int | None = None) -> Tensor | None:
+    """The logits of which a traced tensor is the softmax along an axis, or for None the sigmoid.
+
+    None where it is not known to be one. Cross entropies of logits keep their slope where the
+    probabilities round to 0 or 1.
+    """
+    if not isinstance(probabilities, Tensor) or not probabilities.is_traced:
+        return None
+    node = node_of(probabilities)
+    if axis is None:
+        return wrap(node.args[0]) if node.op is sigmoid else None
+    if node.op is not ops.softmax or not -node.type.rank <= axis < node.type.rank:
+        return None
+    whole = ops.softmax(node.args[0], axes=(axis % node.type.rank,))
+    return wrap(node.args[0]) if whole is node else None
+
+
+def binary_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, epsilon: float = _EPSILON
+) -> Tensor:
     """-t log(p) - (1 - t) log(1 - p) for each element, p the output or, from logits, its sigmoid.
 
-    Probabilities are held within [1e-7, 1 - 1e-7]; logits need no such care.
+    Probabilities are held within [epsilon, 1 - epsilon]; logits need no such care.
     """
     t, p = operands("binary_crossentropy", target, output, floats=True)
     if from_logits:
         return wrap(ops.binary_cross_entropy(p, t))
 
     def entropy(t: Node, p: Node) -> Node:
-        p = _held(p)
+        p = _held(p, epsilon)
         misses = subtract(full_like(t, 1), t)
         return negative(add(multiply(t, log(p)), multiply(misses, log1p(negative(p)))))
 
     return wrap(in_wide(entropy)(t, p))
 
 
-def _log_probabilities(p: Node) -> Node:
+def _log_probabilities(p: Node, epsilon: float) -> Node:
     """The logarithms of probabilities on the last axis, made to sum to 1, held from 0 and 1."""
     last = p.type.rank - 1
     total = sum_op(p, axes=(last,))
-    return log(_held(divide(p, ops.spread(total, p, (last,)))))
+    return log(_held(divide(p, ops.spread(total, p, (last,))), epsilon))
 
 
 def categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+    target: Any,
+    output: Any,
+    from_logits: bool = False,
+    axis: int = -1,
+    epsilon: float = _EPSILON,
 ) -> Tensor:
     """-sum(t log(p)) along an axis of classes; p the output or, from logits, its softmax.
 
     The target holds a probability for each class and has the shape of the output. Outputs that are
-    probabilities are divided by their sum and held within [1e-7, 1 - 1e-7].
+    probabilities are divided by their sum and held within [epsilon, 1 - epsilon].
     """
     name = "categorical_crossentropy"
     t, p = same_dtype(name, target, output, floats=True)
@@ -981,20 +1202,24 @@ def categorical_crossentropy(
         return wrap(ops.cross_entropy(p, t))
 
     def entropy(t: Node, p: Node) -> Node:
-        weighted = multiply(t, _log_probabilities(p))
+        weighted = multiply(t, _log_probabilities(p, epsilon))
         return negative(sum_op(weighted, axes=(p.type.rank - 1,)))
 
     return wrap(in_wide(entropy)(t, p))
 
 
 def sparse_categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+    target: Any,
+    output: Any,
+    from_logits: bool = False,
+    axis: int = -1,
+    epsilon: float = _EPSILON,
 ) -> Tensor:
     """-log(p[target]) along an axis of classes; p the output or, from logits, its softmax.
 
     The target holds a class number for each row: the output's shape without the axis, or with size
     1 there. A number outside gives NaN. Outputs that are probabilities are divided by their sum and
-    held within [1e-7, 1 - 1e-7].
+    held within [epsilon, 1 - epsilon].
     """
     name = "sparse_categorical_crossentropy"
     labels = node_of(to_tensor(target, name))
@@ -1026,6 +1251,6 @@ def sparse_categorical_crossentropy(
 
     def entropy(p: Node) -> Node:
         last = p.type.rank - 1
-        return negative(gather(_log_probabilities(p), labels, axes=(last,), batch=last))
+        return negative(gather(_log_probabilities(p, epsilon), labels, axes=(last,), batch=last))
 
     return wrap(in_wide(entropy)(p))

@@ -140,7 +140,9 @@ def unchanging(array: np.ndarray) -> np.ndarray:
 def dtype_of(value: Any) -> DType:
     """The element type of a tensor or array, whatever its byte order."""
     dtype = value.dtype
-    return dtype if isinstance(dtype, DType) else as_dtype(dtype.newbyteorder("="))
+    if isinstance(dtype, (DType, str)):  # a Keras variable says the name
+        return as_dtype(dtype)
+    return as_dtype(dtype.newbyteorder("="))
 
 
 def from_array(array: np.ndarray) -> Tensor:

@@ -65,10 +65,10 @@ observers: list[Callable[[Stages], None]] = []
 """Called once for each traced Function, when it is first run or its stages are first asked for."""
 
 
-def run_stages(made: Stages, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """The results of a Function for computed inputs, by the backend that the options name."""
+def run_stages(made: Stages, inputs: Sequence[Tensor], backend: str | None = None) -> list[Tensor]:
+    """The results of a Function for computed inputs, by a backend, or the one of the options."""
     arrays = [tensor.numpy() for tensor in inputs]
-    if options().backend == "native":
+    if (backend or options().backend) == "native":
         results = made.program.run(*arrays)
     else:
         results = run(made[PIPELINE[-1].name], *arrays)

@@ -146,7 +146,10 @@ class Traces:
 
 
 class TracedFunction:
-    """A Python function whose graph is traced on first use and run on every call."""
+    """A Python function whose graph is traced on first use and run on every call.
+
+    `backend` runs it by another backend than the options name.
+    """
 
     def __init__(
         self,
@@ -157,6 +160,7 @@ class TracedFunction:
     ):
         self.python_function = function
         self.name = str(name or getattr(function, "__name__", "function"))
+        self.backend: str | None = None
         self.static = (static,) if isinstance(static, str) else tuple(static)
         self.signature = _signature(function)
         self._positional = _positional(self.signature)
@@ -247,7 +251,7 @@ class TracedFunction:
         inputs = [*tensors, *(each.value for each in variant.variables), *variant.captured]
         if any(tensor._cell.buffer is None for tensor in inputs):
             evaluate(inputs)
-        return run_stages(variant.stages, inputs)
+        return run_stages(variant.stages, inputs, self.backend)
 
     def _build(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The results as part of the graph around this call: another trace, or a recorder's."""

@@ -1,0 +1,90 @@
+"""ReduceLROnPlateau: a smaller learning rate when a metric has stopped improving."""
+
+from typing import Any
+
+from thalweg.base.errors import ArgumentError, explain
+from thalweg.keras.callbacks.learning_rate_scheduler import check_settable
+from thalweg.keras.callbacks.monitor import MonitorCallback
+from thalweg.keras.utils.messages import print_message
+
+
+class ReduceLROnPlateau(MonitorCallback):
+    """Multiplies the learning rate by `factor` after `patience` epochs without improvement.
+
+    It does not go below `min_lr`. After a reduction `cooldown` epochs are not counted. An
+    improvement is a change by more than `min_delta`, in the direction of `mode` ("min", "max", or
+    "auto", the metric's own). The logs get the rate as `learning_rate`. Raises ArgumentError for a
+    factor of 1 or more, TypeError when the optimizer follows a schedule.
+    """
+
+    state_attributes = ("best", "cooldown_counter", "wait")
+    _what = "Learning rate reduction is"
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(monitor, mode, min_delta=min_delta)
+        if factor >= 1.0:
+            raise ArgumentError(
+                explain(
+                    "ReduceLROnPlateau",
+                    "a factor below 1; ReduceLROnPlateau does not support a factor >= 1.0",
+                    f"factor={factor}",
+                )
+            )
+        self.factor = factor
+        self.min_lr = min_lr
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.cooldown_counter = 0
+        self.wait = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        check_settable(self.model.optimizer)
+        self.best = None
+        self.cooldown_counter = 0
+        self.wait = 0
+
+    def in_cooldown(self) -> bool:
+        """Whether epochs are not counted now."""
+        return self.cooldown_counter > 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.monitor_op is None:
+            self._set_monitor_op()
+        logs = {} if logs is None else logs
+        rate = float(self.model.optimizer.learning_rate)
+        logs["learning_rate"] = rate
+        current = self.get_monitor_value(logs)
+        if current is None:
+            return
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._is_improvement(current, self.best):
+            self.best = current
+            self.wait = 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience and rate > self.min_lr:
+                self._reduce(epoch, rate)
+
+    def _reduce(self, epoch: int, rate: float) -> None:
+        new = max(rate * self.factor, self.min_lr)
+        self.model.optimizer.learning_rate = new
+        if self.verbose > 0:
+            print_message(
+                f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}."
+            )
+        self.cooldown_counter = self.cooldown
+        self.wait = 0

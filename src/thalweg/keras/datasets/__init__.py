@@ -1,0 +1,27 @@
+"""Data sets of classic examples: `keras.datasets`.
+
+Each is looked up in the folder $THALWEG_DATA, then in the cache, then fetched and kept. Nothing in
+a file is ever run.
+"""
+
+from thalweg.keras.datasets import (
+    boston_housing,
+    california_housing,
+    cifar10,
+    cifar100,
+    fashion_mnist,
+    imdb,
+    mnist,
+    reuters,
+)
+
+__all__ = [
+    "boston_housing",
+    "california_housing",
+    "cifar10",
+    "cifar100",
+    "fashion_mnist",
+    "imdb",
+    "mnist",
+    "reuters",
+]

@@ -1,0 +1,47 @@
+"""Kernel sizes, strides and paddings as users give them."""
+
+from typing import Any
+
+from thalweg.base.errors import ArgumentError, explain
+
+PADDINGS = ("valid", "same", "causal")
+
+
+def sizes(
+    name: str, value: Any, rank: int, layer: str, allow_zero: bool = False
+) -> tuple[int, ...]:
+    """An integer or a tuple of them as `rank` integers. Raises ArgumentError for other values."""
+    found = (value,) * rank if isinstance(value, int) else value
+    wanted = f"The `{name}` argument must be a tuple of {rank} integers"
+    try:
+        found = tuple(int(each) for each in found)
+    except (TypeError, ValueError):
+        raise ArgumentError(explain(layer, wanted, f"{name}={value}")) from None
+    if len(found) != rank:
+        raise ArgumentError(explain(layer, wanted, f"{name}={value}"))
+    bad = {each for each in found if each < 0 or (each == 0 and not allow_zero)}
+    if bad:
+        sign = ">=" if allow_zero else ">"
+        raise ArgumentError(
+            explain(
+                layer,
+                wanted,
+                f"{name}={value}, including values {bad} that do not satisfy `value {sign} 0`",
+            )
+        )
+    return found
+
+
+def padding_of(value: Any, layer: str, allow_causal: bool = True) -> str:
+    """The padding in lower case. Raises ArgumentError for one that there is not."""
+    found = str(value).lower()
+    allowed = PADDINGS if allow_causal else PADDINGS[:2]
+    if found not in allowed:
+        raise ArgumentError(
+            explain(
+                layer,
+                f"a padding; The `padding` argument must be one of {', '.join(allowed)}",
+                f"padding={value}",
+            )
+        )
+    return found

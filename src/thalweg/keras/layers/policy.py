@@ -1,0 +1,93 @@
+"""The types of a layer: its dtype policy, what its inputs must be, whether it passes masks on."""
+
+from typing import TYPE_CHECKING, Any
+
+from thalweg.base.errors import ArgumentTypeError, explain
+from thalweg.keras import dtype_policies, tree
+from thalweg.keras.layers.input_spec import InputSpec
+
+
+class LayerTypes:
+    """In which types a layer keeps its weights and computes, and what its inputs must be."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    name: str
+    _dtype_policy: Any
+    _input_spec: Any
+    _supports_masking: bool
+
+    @property
+    def dtype_policy(self) -> Any:
+        """The policy of types."""
+        policy = self._dtype_policy
+        if isinstance(policy, dtype_policies.DTypePolicyMap):
+            return policy[self.path] if self.path else policy.default_policy
+        return policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        policy = dtype_policies.get(value)
+        own = self._dtype_policy
+        if isinstance(own, dtype_policies.DTypePolicyMap) and not isinstance(
+            policy, dtype_policies.DTypePolicyMap
+        ):
+            if self.path in own:
+                del own[self.path]
+            own[self.path] = policy
+        else:
+            self._dtype_policy = policy
+
+    @property
+    def dtype(self) -> str:
+        """The type in which weights are kept."""
+        return self.variable_dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The type in which the layer computes."""
+        return self.dtype_policy.compute_dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """The type in which weights are kept."""
+        return self.dtype_policy.variable_dtype
+
+    @property
+    def input_dtype(self) -> str:
+        """The type that float inputs are cast to."""
+        return self.dtype_policy.compute_dtype
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How weights are quantized, or None."""
+        return self.dtype_policy.quantization_mode
+
+    @property
+    def input_spec(self) -> Any:
+        """What the layer asks of its inputs, checked before each call."""
+        return self._input_spec
+
+    @input_spec.setter
+    def input_spec(self, value: Any) -> None:
+        for spec in tree.flatten(value):
+            if spec is not None and not isinstance(spec, InputSpec):
+                raise ArgumentTypeError(
+                    explain(
+                        self.name,
+                        "layer input_spec to be an InputSpec, or several",
+                        f"Layer input_spec must be an instance of InputSpec: {value}",
+                    )
+                )
+        self._input_spec = value
+
+    @property
+    def supports_masking(self) -> bool:
+        """Whether a mask of the input is also one of the output."""
+        return self._supports_masking
+
+    @supports_masking.setter
+    def supports_masking(self, value: bool) -> None:
+        self._supports_masking = value

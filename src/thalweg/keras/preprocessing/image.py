@@ -1,0 +1,11 @@
+"""Pictures: `keras.preprocessing.image`."""
+
+from thalweg.keras.utils.images import (
+    array_to_img,
+    img_to_array,
+    load_img,
+    save_img,
+    smart_resize,
+)
+
+__all__ = ["array_to_img", "img_to_array", "load_img", "save_img", "smart_resize"]

@@ -1,0 +1,1 @@
+"""Training: the loop, what feeds it, and what it computes at each step."""

@@ -1,0 +1,93 @@
+"""A step of training, evaluation or prediction, traced once and run by the backend that suits it.
+
+Compiling costs seconds once, running by definitions costs more at every step. Which is chosen
+follows from the program, its sizes and the number of steps that are planned, never from a clock, so
+that equal runs give equal numbers:
+
+    steps * (flops + FLOPS_OF_A_NODE * nodes) >= WORTH_COMPILING   ->   native
+
+`compile(jit_compile=True)` and `False` choose by hand, and so does the option `backend="native"`.
+"""
+
+from typing import Any
+
+from thalweg.base.options import options
+from thalweg.engine.trace import TracedFunction
+from thalweg.ir.dim import Dim, substitute, symbols
+from thalweg.ir.function import Function
+from thalweg.ir.walk import postorder
+from thalweg.keras import tree
+from thalweg.transforms.cost import cost
+
+BATCH = "batch"
+"""The name of the batch axis in traced steps."""
+FLOPS_OF_A_NODE = 10_000
+"""What the reference interpreter could compute in the time that it takes to look at a node."""
+WORTH_COMPILING = 3_000_000_000
+"""Work, in flops of the reference interpreter, from which compiling is worth its seconds."""
+UNKNOWN_STEPS = 1000
+"""So many steps are assumed of data that does not say how much there is."""
+
+
+class TracedStep:
+    """A method of a trainer traced with a named batch axis, or with fixed sizes if it must be.
+
+    `expect` says how many steps are planned.
+    """
+
+    def __init__(self, trainer: Any, name: str):
+        self.trainer = trainer
+        self.name = name
+        self.traced = TracedFunction(self._run, shapes={"data": (BATCH, ...)}, name=name)
+        self.steps = 1
+        self._is_checked = False
+        self._is_decided = False
+
+    def expect(self, steps: int | None) -> None:
+        """Plan so many steps; None where the data does not say."""
+        self.steps = UNKNOWN_STEPS if steps is None else steps
+        self._is_decided = False
+
+    def _run(self, data: Any) -> Any:
+        result = getattr(self.trainer, self.name)(data)
+        self.trainer._clear_losses()
+        return result
+
+    def __call__(self, data: Any) -> Any:
+        if not self._is_decided:
+            self._decide(data)
+        return self.traced(data)
+
+    def _decide(self, data: Any) -> None:
+        if not self._is_checked:
+            try:
+                self.traced.trace(data)
+            except Exception:
+                # A step that needs the number of samples as a number is traced for each. If it is
+                # wrong for another reason, that comes up again, and with the sizes in sight.
+                self.traced = TracedFunction(self._run, name=self.name)
+            self._is_checked = True
+        self.traced.backend = self._backend(data)
+        self._is_decided = True
+
+    def _backend(self, data: Any) -> str | None:
+        choice = self.trainer._jit_compile
+        if choice != "auto":
+            return "native" if choice else "reference"
+        if options().backend == "native" or self.traced.backend == "native":
+            return "native"
+        return (
+            "native"
+            if self.steps * work(self.traced.trace(data), data) >= WORTH_COMPILING
+            else None
+        )
+
+
+def work(graph: Function, data: Any) -> int:
+    """The flops of a step for such a batch, and those that looking at its nodes is worth."""
+    sizes = [leaf.shape[0] for leaf in tree.flatten(data) if getattr(leaf, "ndim", 0)]
+    flops = cost(graph).flops
+    if isinstance(flops, Dim):
+        size = sizes[0] if sizes else 1
+        flops = substitute(flops, dict.fromkeys(symbols(flops), size))
+    return int(flops) + FLOPS_OF_A_NODE * len(postorder(graph.results))
