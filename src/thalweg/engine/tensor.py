@@ -37,13 +37,14 @@ class Cell:
     are only looked at, or handed to its next call.
     """
 
-    __slots__ = ("__weakref__", "_name", "_node", "buffer", "recorder", "serial")
+    __slots__ = ("__weakref__", "_name", "_node", "_type", "buffer", "recorder", "serial")
 
     _node: Node | None
 
     def __init__(self, node: Node | None, buffer: np.ndarray | None = None, name: str = "data"):
         self._node = node
         self._name = name
+        self._type: TensorType | None = None
         self.buffer = buffer
         self.serial = next_serial()
         recorder = active_recorder()
@@ -64,6 +65,17 @@ class Cell:
     @node.setter
     def node(self, node: Node) -> None:
         self._node = node
+
+    @property
+    def type(self) -> TensorType:
+        """The type, without making a node for a value at hand."""
+        node = self._node
+        if node is not None:
+            return node.type
+        if self._type is None:
+            assert self.buffer is not None
+            self._type = tensor_type(as_dtype(self.buffer.dtype), self.buffer.shape)
+        return self._type
 
     def fill(self, value: np.ndarray) -> None:
         """Take a computed value, and drop the graph unless a recorder needs it."""
@@ -235,22 +247,22 @@ class Tensor:
     @property
     def dtype(self) -> DType:
         """The element type."""
-        return self._cell.node.type.dtype
+        return self._cell.type.dtype
 
     @property
     def shape(self) -> Shape:
         """The sizes of the axes; integers, or named sizes while tracing."""
-        return self._cell.node.type.shape
+        return self._cell.type.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._cell.node.type.rank
+        return self._cell.type.rank
 
     @property
     def size(self) -> int | Dim:
         """The number of elements."""
-        return self._cell.node.type.size
+        return self._cell.type.size
 
     @property
     def itemsize(self) -> int:
@@ -260,7 +272,7 @@ class Tensor:
     @property
     def nbytes(self) -> int | Dim:
         """Bytes of all elements."""
-        return self._cell.node.type.bytes
+        return self._cell.type.bytes
 
     @property
     def device(self) -> str:
@@ -270,7 +282,7 @@ class Tensor:
     @property
     def type(self) -> TensorType:
         """The element type and shape together, as they stand in a graph."""
-        return self._cell.node.type
+        return self._cell.type
 
     @property
     def is_weak(self) -> bool:

@@ -17,7 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,9 @@ STATIC_TYPES = (bool, str, bytes, type, DType, Dim, Variable, enum.Enum)
 NUMBERS = {int: int64, float: float64, complex: as_dtype("complex128")}
 MOST_WATCHED = 256
 """Containers with more entries are not compared at every call."""
+
+MOST_SERVED = 64
+"""So many sets of shapes are remembered for a trace, with the sizes that fit them."""
 
 Watched = tuple[Any, tuple, str]
 """A captured container, what it held when traced, and its name."""
@@ -101,9 +104,21 @@ class Variant:
     outputs: list[Any]
     why: str
     watched: list[Watched]
+    served: dict[tuple[Shape, ...], dict[str, int]] = field(default_factory=dict)
 
     def serves(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
         """The sizes that fit this trace's shapes to a call's, or None."""
+        key = tuple(shapes)
+        found = self.served.get(key)
+        if found is None:
+            found = self._sizes(shapes)
+            if found is not None:
+                if len(self.served) >= MOST_SERVED:
+                    self.served.clear()
+                self.served[key] = found
+        return found
+
+    def _sizes(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
         sizes: dict[str, int] = {}
         for pattern, shape in zip(self.shapes, shapes, strict=True):
             for wanted, found in zip(pattern, shape, strict=True):
