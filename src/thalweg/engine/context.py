@@ -14,7 +14,7 @@ from thalweg.base.errors import TraceError, explain
 from thalweg.base.frames import location
 from thalweg.ir.function import Function, close, fresh
 from thalweg.ir.leaves import constant
-from thalweg.ir.node import Node
+from thalweg.ir.node import Node, context
 from thalweg.ir.types import TensorType
 
 if TYPE_CHECKING:
@@ -122,6 +122,16 @@ def outside() -> Iterator[None]:
         yield
     finally:
         _local.trace = former
+
+
+@contextmanager
+def in_layer(path: str) -> Iterator[None]:
+    """Within this block new nodes are said to come from the layer at this path."""
+    former, context.layer = context.layer, path
+    try:
+        yield
+    finally:
+        context.layer = former
 
 
 def current_trace() -> Trace | None:

@@ -63,9 +63,7 @@ class Case:
         """What the layer gives with these weights."""
         state = [variable.value for variable in layer.non_trainable_variables]
         args = [list(inputs)] if self.is_list else inputs
-        outputs, _ = layer.stateless_call(
-            trainable, state, *args, **self.arrays, **self.settings
-        )
+        outputs, _ = layer.stateless_call(trainable, state, *args, **self.arrays, **self.settings)
         return outputs
 
 
@@ -152,16 +150,15 @@ class Beside:
         self.check_config(case, layer)
 
     def check_config(self, case: Case, layer: Any) -> None:
-        """Compare names, orders and shapes of weights, configs, and a layer made of the config."""
+        """Compare configs, names, orders and shapes of weights, and a layer made of the config."""
+        fresh = case.make(keras.layers)
+        assert plain_config(fresh) == plain_config(case.make(real.layers))
+        assert plain_config(type(fresh).from_config(fresh.get_config())) == plain_config(fresh)
         twin = self.layers[case.name]
-        assert plain_config(layer) == plain_config(twin)
-        pairs = [(layer.weights, twin.weights), (layer.variables, twin.variables)]
-        for ours, theirs in pairs:
+        for ours, theirs in ((layer.weights, twin.weights), (layer.variables, twin.variables)):
             assert [tuple(w.shape) for w in ours] == [tuple(w.shape) for w in theirs]
             assert [w.name for w in ours] == [w.name for w in theirs]
         assert [w.path for w in layer.weights] == [w.path for w in twin.weights]
-        again = type(layer).from_config(layer.get_config())
-        assert plain_config(again) == plain_config(layer)
 
 
 def close(x: np.ndarray, y: np.ndarray, tolerance: float = 2e-5) -> None:

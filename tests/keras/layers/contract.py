@@ -116,7 +116,7 @@ class Case:
     def built(self, package: Any, **more: Any) -> Any:
         """The layer, built for the shapes of the inputs."""
         layer = self.layer(package, **more)
-        with quiet(), _zeros() if package is real else contextlib.nullcontext():
+        with quiet(), zeros() if package is real else contextlib.nullcontext():
             layer.build(self.nested(self.shapes))
         return layer
 
@@ -129,7 +129,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _zeros() -> Any:
+def zeros() -> Any:
     """Within this block real Keras' weights are zeros: each shape's first draw would compile."""
 
     def start(variable: Any, _: Any) -> None:
@@ -190,8 +190,8 @@ def training(layer: Any, flag: bool) -> dict[str, bool]:
 def wanted(case: Case, values: list[Any], masks: list[Any], weights: list[Any]) -> Found:
     """What real Keras finds, as a function of arrays that JAX can compile."""
     layer = case.built(real)
-    variables = layer.variables
-    kinds = [id(each) in {id(v) for v in layer.trainable_variables} for each in variables]
+    trainable = {id(each) for each in layer.trainable_variables}
+    kinds = [id(each) in trainable for each in layer.variables]
 
     def split(each: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         pairs = list(zip(each, kinds, strict=True))
@@ -201,16 +201,14 @@ def wanted(case: Case, values: list[Any], masks: list[Any], weights: list[Any]) 
         for value, mask in zip(inputs, masks, strict=True):
             if mask is not None:
                 value._keras_mask = mask
-        outputs, state, losses = layer.stateless_call(
-            free,
-            fixed,
-            case.nested(inputs),
-            return_losses=True,
-            **training(layer, flag),
-            **case.call,
-        )
-        mask = getattr(outputs, "_keras_mask", None)
-        return weigh(outputs) + sum(losses), (outputs, mask, state)
+        state = [*layer.trainable_variables, *layer.non_trainable_variables]
+        mapping = zip(state, [*free, *fixed], strict=True)
+        # Not `stateless_call`, which leaves out the layer's own activity regularizer and its mask.
+        with real.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            outputs = layer(case.nested(inputs), **training(layer, flag), **case.call)
+            total = weigh(outputs) + sum(layer.losses)
+        rest = [scope.get_current_value(each) for each in layer.non_trainable_variables]
+        return total, (outputs, getattr(outputs, "_keras_mask", None), rest)
 
     free, fixed = split(weights)
     outputs, mask, _ = run(free, fixed, values, False)[1]
@@ -373,7 +371,7 @@ def _takes(case: Case, name: str) -> bool:
 
 def symbols(case: Case, _: Oracle) -> None:
     """A symbolic call announces real Keras' shape and type, and those that values have."""
-    with quiet():
+    with quiet(), zeros():
         theirs = case.layer(real)(case.symbols(real), **case.call)
     ours = case.layer(keras)(case.symbols(keras), **case.call)
     assert _described(ours) == _described(theirs)
@@ -424,7 +422,7 @@ def types(case: Case, _: Oracle) -> None:
         ours = case.built(keras, dtype=policy)
         if policy != "float64":  # which JAX does not have by default
             theirs = case.layer(real, dtype=policy)
-            with quiet():
+            with quiet(), zeros():
                 announced = theirs(case.symbols(real), **case.call)
             assert [str(v.dtype) for v in ours.variables] == [
                 str(v.dtype) for v in theirs.variables

@@ -24,7 +24,9 @@ EMBEDDING = {"input_dim": 7, "output_dim": 3}
 
 
 def einsum(shape: tuple, equation: str, output_shape: Any, **settings: Any) -> Case:
-    return Case("EinsumDense", shape, {"equation": equation, "output_shape": output_shape, **settings})
+    return Case(
+        "EinsumDense", shape, {"equation": equation, "output_shape": output_shape, **settings}
+    )
 
 
 CASES = [

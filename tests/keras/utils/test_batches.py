@@ -163,7 +163,7 @@ def test_older_configs_go_back_and_forth():
         ("nothing", "Unknown thing: 'nothing'"),
         ({"class_name": "nothing", "config": {}}, "Unknown thing: 'nothing'"),
         ({"a": 1}, "Improper config format"),
-        (3, "Could not interpret serialized object: 3"),
+        (3, "Could not interpret serialized thing: 3"),
     ],
 )
 def test_older_configs_that_mean_nothing(identifier, message):

@@ -9,6 +9,7 @@ from thalweg.keras.callbacks.history import History
 from thalweg.keras.callbacks.lambda_callback import LambdaCallback
 from thalweg.keras.callbacks.learning_rate_scheduler import LearningRateScheduler
 from thalweg.keras.callbacks.model_checkpoint import ModelCheckpoint
+from thalweg.keras.callbacks.orbax_checkpoint import OrbaxCheckpoint
 from thalweg.keras.callbacks.progbar_logger import ProgbarLogger
 from thalweg.keras.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from thalweg.keras.callbacks.remote_monitor import RemoteMonitor

@@ -8,7 +8,7 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.callbacks.callback import Callback
-from thalweg.keras.callbacks.saving_callback import SavesAtTimes, unknown_frequency
+from thalweg.keras.callbacks.saving_callback import SavesAtTimes
 from thalweg.keras.callbacks.training_state import load_training_state, save_training_state
 from thalweg.keras.saving.files import FileError, new_file
 from thalweg.keras.utils.messages import warn
@@ -50,9 +50,7 @@ class BackupAndRestore(SavesAtTimes, Callback):
                     f"backup_dir={backup_dir!r}",
                 )
             )
-        if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise unknown_frequency("BackupAndRestore", save_freq)
-        self.save_freq = save_freq
+        self._set_frequency(save_freq)
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
         self.backup_dir = os.fspath(backup_dir)

@@ -123,7 +123,7 @@ def _value(tag: str, tensor: bytes, plugin: str, content: bytes, data_class: int
     return field(1, field(1, tag) + field(8, tensor) + field(9, metadata))
 
 
-def scalar(tag: str, value: float) -> bytes:
+def scalar(tag: str, value: Any) -> bytes:
     """A summary with one number, kept as float32."""
     return _value(tag, _numbers(np.asarray(value, np.float32)), "scalars", b"", SCALAR)
 

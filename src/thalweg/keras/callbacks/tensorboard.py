@@ -270,7 +270,7 @@ def _add_scalars(file: EventFile, tag: str, values: dict[str, Any], step: int) -
     for name, value in values.items():
         if getattr(value, "ndim", 0):
             continue
-        file.add(step, summary=event_file.scalar(tag.format(name), float(value)))
+        file.add(step, summary=event_file.scalar(tag.format(name), value))
 
 
 def _graph_nodes(graph: LayerGraph) -> Iterator[tuple[str, str, list[str], list[tuple[int, ...]]]]:

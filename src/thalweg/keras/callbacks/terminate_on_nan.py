@@ -41,7 +41,9 @@ class TerminateOnNaN(Callback):
         if loss is None or np.isfinite(loss):
             return
         where = f"batch {batch} of epoch {self._epoch + 1}"
-        why = explain_nonfinite(self.model, getattr(self.model, "_step_batches", None) or (), state)
+        under_way = getattr(self.model, "_under_way", None)
+        batches = () if under_way is None else under_way.batches
+        why = explain_nonfinite(self.model, batches, state)
         if self.raise_error:
             received = f"NaN or Inf loss encountered at {where}: {loss}"
             raise NonfiniteLossError(explain("TerminateOnNaN", "a loss that is finite", received, why))

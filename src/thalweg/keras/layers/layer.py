@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from thalweg.base.errors import ArgumentError, ThalwegError, explain
 from thalweg.base.frames import outer_level
-from thalweg.engine.context import outside
+from thalweg.engine.context import in_layer, outside
 from thalweg.engine.tensor import Tensor
 from thalweg.engine.variable import Variable as EngineVariable
 from thalweg.keras import (
@@ -362,7 +362,7 @@ class Layer(LayerState, LayerTypes, Operation):
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         self._path = self.path
-        with naming.scope_path(self._path):
+        with naming.scope_path(self._path), in_layer(self._path):
             if any_symbolic(args, kwargs):
                 return self.symbolic_call(*args, **kwargs)
             try:

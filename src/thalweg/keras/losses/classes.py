@@ -1,96 +1,106 @@
 """The losses as objects, each a function of `functions.py` with its settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
-from thalweg.keras import ops, tree
+from thalweg.keras import ops
 from thalweg.keras.losses import functions
-from thalweg.keras.losses.loss import LossFunctionWrapper, squeeze_or_expand_to_same_rank
+from thalweg.keras.losses.loss import LossFunctionWrapper
+from thalweg.keras.saving.serialization import serialize_keras_object
 
 REDUCTION = "sum_over_batch_size"
 
 
-class _Wrapper(LossFunctionWrapper):
-    """A loss of a fixed function; its config holds the settings that `CONFIG` names."""
+class LossOf(LossFunctionWrapper):
+    """A loss of a fixed function, whose settings are attributes and the constructor's arguments.
 
-    CONFIG: tuple[str, ...] = ()
-
-    def _config(self) -> dict[str, Any]:
-        return {"name": self.name, "reduction": self.reduction}
-
-    def get_config(self) -> dict[str, Any]:
-        return {**self._config(), **{name: getattr(self, name) for name in self.CONFIG}}
-
-
-def _plain(cls_name: str, function: Callable, default_name: str) -> type[_Wrapper]:
-    """A loss class without settings of its own."""
+    `config` holds what `get_config` writes; settings that Keras leaves out of it, `rare`, are
+    written only where they are not the default that stands beside them.
+    """
 
     def __init__(
-        self: Any, reduction: str | None = REDUCTION, name: str = default_name, dtype: Any = None
+        self,
+        fn: Callable,
+        reduction: str | None,
+        name: str | None,
+        dtype: Any,
+        config: dict[str, Any] | None = None,
+        rare: dict[str, tuple[Any, Any]] | None = None,
+    ):
+        odd = {key: value for key, (value, default) in (rare or {}).items() if value != default}
+        self._settings = {**(config or {}), **odd}
+        super().__init__(fn, reduction=reduction, name=name, dtype=dtype, **self._settings)
+        self.__dict__.update(self._settings)
+
+    def get_config(self) -> dict[str, Any]:
+        settings = serialize_keras_object(self._settings)
+        return {"name": self.name, "reduction": self.reduction, **settings}
+
+
+def _plain(class_name: str, fn: Callable) -> type[LossOf]:
+    """The class of a loss function without settings."""
+    default = fn.__name__
+
+    def __init__(
+        self: Any, reduction: str | None = REDUCTION, name: str | None = default, dtype: Any = None
     ) -> None:
-        _Wrapper.__init__(self, function, name=name, reduction=reduction, dtype=dtype)
+        LossOf.__init__(self, fn, reduction, name, dtype)
 
-    text = f"{function.__doc__ or ''}"
-    members = {"__init__": __init__, "__doc__": text, "__module__": __name__}
-    return type(cls_name, (_Wrapper,), members)
+    members = {"__init__": __init__, "__doc__": fn.__doc__, "__module__": __name__}
+    return type(class_name, (LossOf,), members)
 
 
-MeanSquaredError = _plain("MeanSquaredError", functions.mean_squared_error, "mean_squared_error")
-MeanAbsoluteError = _plain(
-    "MeanAbsoluteError", functions.mean_absolute_error, "mean_absolute_error"
-)
+MeanSquaredError = _plain("MeanSquaredError", functions.mean_squared_error)
+MeanAbsoluteError = _plain("MeanAbsoluteError", functions.mean_absolute_error)
 MeanAbsolutePercentageError = _plain(
-    "MeanAbsolutePercentageError",
-    functions.mean_absolute_percentage_error,
-    "mean_absolute_percentage_error",
+    "MeanAbsolutePercentageError", functions.mean_absolute_percentage_error
 )
 MeanSquaredLogarithmicError = _plain(
-    "MeanSquaredLogarithmicError",
-    functions.mean_squared_logarithmic_error,
-    "mean_squared_logarithmic_error",
+    "MeanSquaredLogarithmicError", functions.mean_squared_logarithmic_error
 )
-LogCosh = _plain("LogCosh", functions.log_cosh, "log_cosh")
-KLDivergence = _plain("KLDivergence", functions.kl_divergence, "kl_divergence")
-Poisson = _plain("Poisson", functions.poisson, "poisson")
-Hinge = _plain("Hinge", functions.hinge, "hinge")
-SquaredHinge = _plain("SquaredHinge", functions.squared_hinge, "squared_hinge")
-CategoricalHinge = _plain("CategoricalHinge", functions.categorical_hinge, "categorical_hinge")
-CTC = _plain("CTC", functions.ctc, "ctc")
+LogCosh = _plain("LogCosh", functions.log_cosh)
+KLDivergence = _plain("KLDivergence", functions.kl_divergence)
+Poisson = _plain("Poisson", functions.poisson)
+Hinge = _plain("Hinge", functions.hinge)
+SquaredHinge = _plain("SquaredHinge", functions.squared_hinge)
+CategoricalHinge = _plain("CategoricalHinge", functions.categorical_hinge)
+CTC = _plain("CTC", functions.ctc)
 
 
-class CosineSimilarity(_Wrapper):
+class CosineSimilarity(LossOf):
     """-sum(l2(y_true) l2(y_pred)) along `axis`."""
 
     def __init__(
         self,
         axis: int = -1,
         reduction: str | None = REDUCTION,
-        name: str = "cosine_similarity",
+        name: str | None = "cosine_similarity",
         dtype: Any = None,
     ):
-        super().__init__(
-            functions.cosine_similarity, name=name, reduction=reduction, dtype=dtype, axis=axis
-        )
+        super().__init__(functions.cosine_similarity, reduction, name, dtype, {"axis": axis})
+
+    def get_config(self) -> dict[str, Any]:
+        # As Keras writes it, without the axis.
+        return {"name": self.name, "reduction": self.reduction}
 
 
-class Huber(_Wrapper):
+class Huber(LossOf):
     """Half the square of errors up to `delta`, linear beyond."""
 
     def __init__(
         self,
         delta: float = 1.0,
         reduction: str | None = REDUCTION,
-        name: str = "huber_loss",
+        name: str | None = "huber_loss",
         dtype: Any = None,
     ):
-        super().__init__(functions.huber, name=name, reduction=reduction, dtype=dtype, delta=delta)
+        rare = {"delta": (delta, 1.0)}
+        super().__init__(functions.huber, reduction, name, dtype, rare=rare)
 
 
-class BinaryCrossentropy(_Wrapper):
+class BinaryCrossentropy(LossOf):
     """Cross entropy of yes or no, from probabilities or logits."""
-
-    CONFIG = ("from_logits", "label_smoothing", "axis")
 
     def __init__(
         self,
@@ -98,29 +108,15 @@ class BinaryCrossentropy(_Wrapper):
         label_smoothing: float = 0.0,
         axis: int = -1,
         reduction: str | None = REDUCTION,
-        name: str = "binary_crossentropy",
+        name: str | None = "binary_crossentropy",
         dtype: Any = None,
     ):
-        super().__init__(
-            functions.binary_crossentropy,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            axis=axis,
-        )
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
-        self.axis = axis
+        config = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
+        super().__init__(functions.binary_crossentropy, reduction, name, dtype, config)
 
 
-class BinaryFocalCrossentropy(_Wrapper):
+class BinaryFocalCrossentropy(LossOf):
     """Binary cross entropy with less weight for what is easy."""
-
-    CONFIG = (
-        "from_logits", "label_smoothing", "axis", "apply_class_balancing", "alpha", "gamma",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -131,33 +127,22 @@ class BinaryFocalCrossentropy(_Wrapper):
         label_smoothing: float = 0.0,
         axis: int = -1,
         reduction: str | None = REDUCTION,
-        name: str = "binary_focal_crossentropy",
+        name: str | None = "binary_focal_crossentropy",
         dtype: Any = None,
     ):
-        super().__init__(
-            functions.binary_focal_crossentropy,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            apply_class_balancing=apply_class_balancing,
-            alpha=alpha,
-            gamma=gamma,
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            axis=axis,
-        )
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
-        self.axis = axis
-        self.apply_class_balancing = apply_class_balancing
-        self.alpha = alpha
-        self.gamma = gamma
+        config = {
+            "from_logits": from_logits,
+            "label_smoothing": label_smoothing,
+            "axis": axis,
+            "apply_class_balancing": apply_class_balancing,
+            "alpha": alpha,
+            "gamma": gamma,
+        }
+        super().__init__(functions.binary_focal_crossentropy, reduction, name, dtype, config)
 
 
-class CategoricalCrossentropy(_Wrapper):
+class CategoricalCrossentropy(LossOf):
     """Cross entropy of one-hot labels, from probabilities or logits."""
-
-    CONFIG = ("from_logits", "label_smoothing", "axis")
 
     def __init__(
         self,
@@ -165,61 +150,42 @@ class CategoricalCrossentropy(_Wrapper):
         label_smoothing: float = 0.0,
         axis: int = -1,
         reduction: str | None = REDUCTION,
-        name: str = "categorical_crossentropy",
+        name: str | None = "categorical_crossentropy",
         dtype: Any = None,
     ):
-        super().__init__(
-            functions.categorical_crossentropy,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            axis=axis,
-        )
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
-        self.axis = axis
+        config = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
+        super().__init__(functions.categorical_crossentropy, reduction, name, dtype, config)
 
 
-class CategoricalFocalCrossentropy(_Wrapper):
-    """Cross entropy of one-hot labels with less weight for what is easy."""
-
-    CONFIG = ("from_logits", "label_smoothing", "axis", "alpha", "gamma")
+class CategoricalFocalCrossentropy(LossOf):
+    """Cross entropy of one-hot labels with less weight for what is easy; `alpha` may be a list."""
 
     def __init__(
         self,
-        alpha: Any = 0.25,
+        alpha: float | Sequence[float] = 0.25,
         gamma: float = 2.0,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         axis: int = -1,
         reduction: str | None = REDUCTION,
-        name: str = "categorical_focal_crossentropy",
+        name: str | None = "categorical_focal_crossentropy",
         dtype: Any = None,
     ):
-        super().__init__(
-            functions.categorical_focal_crossentropy,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            alpha=alpha,
-            gamma=gamma,
-            from_logits=from_logits,
-            label_smoothing=label_smoothing,
-            axis=axis,
-        )
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
-        self.axis = axis
-        self.alpha = alpha
-        self.gamma = gamma
+        config = {
+            "from_logits": from_logits,
+            "label_smoothing": label_smoothing,
+            "axis": axis,
+            "alpha": alpha,
+            "gamma": gamma,
+        }
+        super().__init__(functions.categorical_focal_crossentropy, reduction, name, dtype, config)
 
 
-class SparseCategoricalCrossentropy(_Wrapper):
-    """Cross entropy of integer labels, from probabilities or logits."""
+class SparseCategoricalCrossentropy(LossOf):
+    """Cross entropy of class numbers, from probabilities or logits.
 
-    CONFIG = ("from_logits", "ignore_class")
+    Places whose label is `ignore_class` do not count.
+    """
 
     def __init__(
         self,
@@ -227,56 +193,40 @@ class SparseCategoricalCrossentropy(_Wrapper):
         ignore_class: int | None = None,
         reduction: str | None = REDUCTION,
         axis: int = -1,
-        name: str = "sparse_categorical_crossentropy",
+        name: str | None = "sparse_categorical_crossentropy",
         dtype: Any = None,
     ):
+        config = {"from_logits": from_logits, "ignore_class": ignore_class}
+        rare = {"axis": (axis, -1)}
         super().__init__(
-            functions.sparse_categorical_crossentropy,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            from_logits=from_logits,
-            ignore_class=ignore_class,
-            axis=axis,
+            functions.sparse_categorical_crossentropy, reduction, name, dtype, config, rare
         )
-        self.from_logits = from_logits
-        self.ignore_class = ignore_class
 
 
-class CategoricalGeneralizedCrossEntropy(_Wrapper):
-    """(1 - p^q) / q for the probability p of the label; `q` from 0 to 1."""
-
-    CONFIG = ("q",)
+class CategoricalGeneralizedCrossEntropy(LossOf):
+    """(1 - p^q) / q for the probability p of the label; `q` between 0 and 1."""
 
     def __init__(
         self,
         q: float = 0.5,
         reduction: str | None = REDUCTION,
-        name: str = "categorical_generalized_cross_entropy",
+        name: str | None = "categorical_generalized_cross_entropy",
         dtype: Any = None,
     ):
         if not 0 < q < 1:
             raise ArgumentError(
-                explain(
-                    "CategoricalGeneralizedCrossEntropy",
-                    "q must be in the interval (0, 1)",
-                    f"q={q}",
-                )
+                explain(type(self).__name__, "q must be in the interval (0, 1)", f"q={q}")
             )
-        super().__init__(
-            functions.categorical_generalized_cross_entropy,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            q=q,
-        )
-        self.q = q
+        fn = functions.categorical_generalized_cross_entropy
+        super().__init__(fn, reduction, name, dtype, {"q": q})
 
 
-class Circle(_Wrapper):
-    """The circle loss of normalised embeddings with integer labels."""
+class Circle(LossOf):
+    """The circle loss of normalised embeddings with integer labels.
 
-    CONFIG = ("gamma", "margin", "remove_diagonal")
+    `call` also takes `ref_labels` and `ref_embeddings`, with which pairs are made instead of within
+    the batch.
+    """
 
     def __init__(
         self,
@@ -284,76 +234,45 @@ class Circle(_Wrapper):
         margin: float = 0.4,
         remove_diagonal: bool = True,
         reduction: str | None = REDUCTION,
-        name: str = "circle",
+        name: str | None = "circle",
         dtype: Any = None,
     ):
-        super().__init__(
-            functions.circle,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            gamma=gamma,
-            margin=margin,
-            remove_diagonal=remove_diagonal,
-        )
-        self.gamma = gamma
-        self.margin = margin
-        self.remove_diagonal = remove_diagonal
+        config = {"gamma": gamma, "margin": margin, "remove_diagonal": remove_diagonal}
+        super().__init__(functions.circle, reduction, name, dtype, config)
 
     def call(
         self, y_true: Any, y_pred: Any, ref_labels: Any = None, ref_embeddings: Any = None
     ) -> Any:
-        y_pred = tree.map_structure(lambda x: ops.convert_to_tensor(x, dtype=self.dtype), y_pred)
-        y_true = tree.map_structure(lambda x: ops.convert_to_tensor(x, dtype=self.dtype), y_true)
-        y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-        return self.fn(
-            y_true,
-            y_pred,
-            ref_labels=ref_labels,
-            ref_embeddings=ref_embeddings,
-            **self._fn_kwargs,
-        )
+        """The losses of the rows."""
+        y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
+        y_true = ops.convert_to_tensor(y_true, dtype="int32")
+        return self.fn(y_true, y_pred, ref_labels, ref_embeddings, **self._settings)
 
 
-class Dice(_Wrapper):
-    """1 - the Dice coefficient, over `axis`, all for None."""
-
-    CONFIG = ("axis",)
+class Dice(LossOf):
+    """1 - the Dice coefficient over `axis`, all of them for None."""
 
     def __init__(
         self,
         reduction: str | None = REDUCTION,
-        name: str = "dice",
-        axis: Any = None,
+        name: str | None = "dice",
+        axis: int | Sequence[int] | None = None,
         dtype: Any = None,
     ):
-        super().__init__(functions.dice, name=name, reduction=reduction, dtype=dtype, axis=axis)
-        self.axis = axis
+        super().__init__(functions.dice, reduction, name, dtype, {"axis": axis})
 
 
-class Tversky(_Wrapper):
-    """1 - the Tversky index, with weight alpha of false and beta of missed positives."""
-
-    CONFIG = ("alpha", "beta", "axis")
+class Tversky(LossOf):
+    """1 - the Tversky index, with weight alpha of missed and beta of false positives."""
 
     def __init__(
         self,
         alpha: float = 0.5,
         beta: float = 0.5,
         reduction: str | None = REDUCTION,
-        name: str = "tversky",
-        axis: Any = None,
+        name: str | None = "tversky",
+        axis: int | Sequence[int] | None = None,
         dtype: Any = None,
     ):
-        super().__init__(
-            functions.tversky,
-            name=name,
-            reduction=reduction,
-            dtype=dtype,
-            alpha=alpha,
-            beta=beta,
-            axis=axis,
-        )
-        self.alpha = alpha
-        self.beta = beta
-        self.axis = axis
+        config = {"alpha": alpha, "beta": beta, "axis": axis}
+        super().__init__(functions.tversky, reduction, name, dtype, config)

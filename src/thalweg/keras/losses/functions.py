@@ -264,7 +264,6 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     y_pred = ops.convert_to_tensor(y_pred)
     labels = ops.one_hot(ops.cast(y_true, "int64"), num_classes=y_pred.shape[-1])
     p = ops.sum(ops.cast(labels, y_pred.dtype) * y_pred, axis=-1)
-    p = ops.clip(p, settings.epsilon(), 1.0 - settings.epsilon())
     return (1.0 - ops.power(p, q)) / q
 
 
@@ -306,14 +305,14 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
 def tversky(
     y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
 ) -> Any:
-    """1 - the Tversky index, with weight alpha of false and beta of missed positives."""
+    """1 - the Tversky index, with weight alpha of missed and beta of false positives."""
     y_true, y_pred = _pair(y_true, y_pred)
     both = ops.sum(y_true * y_pred, axis=axis)
     false = ops.sum((1 - y_true) * y_pred, axis=axis)
     missed = ops.sum(y_true * (1 - y_pred), axis=axis)
     found = ops.divide(
         both + settings.epsilon(),
-        both + false * alpha + missed * beta + settings.epsilon(),
+        both + missed * alpha + false * beta + settings.epsilon(),
     )
     return 1 - found
 
@@ -340,12 +339,10 @@ def circle(
     alike = ops.equal(labels, other_labels)
     unlike = ops.logical_not(alike)
     if remove_diagonal:
-        if ref_embeddings is None:
-            alike = ops.logical_and(
-                alike, ops.logical_not(ops.eye(ops.shape(y_pred)[0], dtype="bool"))
-            )
-        else:
-            alike = ops.logical_and(alike, ops.logical_not(ops.equal(distance, 0.0)))
+        # A row of the batch is no pair with the row of the same number.
+        rows, columns = (ops.arange(ops.shape(each)[0]) for each in (y_pred, others))
+        apart = ops.not_equal(ops.expand_dims(rows, 1), ops.expand_dims(columns, 0))
+        alike = ops.logical_and(alike, apart)
     near = ops.maximum((margin + distance) * ops.cast(alike, y_pred.dtype), 0.0)
     far = ops.maximum((1 + margin - distance) * ops.cast(unlike, y_pred.dtype), 0.0)
     positive = -1 * gamma * near * (margin - distance)

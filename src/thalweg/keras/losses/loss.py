@@ -1,5 +1,6 @@
 """Loss: from true and predicted values to one number, with weights, masks and a reduction."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -133,19 +134,12 @@ def reduce_values(values: Any, sample_weight: Any, reduction: str | None) -> Any
         return values
     total = ops.sum(values)
     if reduction in ("sum_over_batch_size", "mean"):
-        count = 1
-        for size in ops.shape(values):
-            count = count * size
-        return divide_no_nan(total, ops.cast(count, total.dtype))
+        count = math.prod(ops.shape(values))
+        return total if count == 0 else total / ops.cast(count, total.dtype)
     if reduction == "mean_with_sample_weight":
         weight = ops.sum(ops.ones_like(values) if sample_weight is None else sample_weight)
-        return divide_no_nan(total, ops.cast(weight, total.dtype))
+        return ops.divide_no_nan(total, ops.cast(weight, total.dtype))
     return total
-
-
-def divide_no_nan(x: Any, y: Any) -> Any:
-    """x / y, and 0 where y is 0."""
-    return ops.divide_no_nan(x, y)
 
 
 def reduce_weighted_values(
@@ -183,11 +177,9 @@ def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None)
         return sample_weight
     mask = ops.cast(mask, dtype)
     if reduction in ("mean", "sum_over_batch_size"):
-        total = 1
-        for size in ops.shape(mask):
-            total = total * size
-        kept = ops.sum(mask)
-        mask = mask * ops.cast(total, dtype) / (kept + settings.epsilon())
+        total = ops.cast(math.prod(ops.shape(mask)), dtype)
+        # In this order, so that a half float does not overflow where all is masked.
+        mask = mask * total / (ops.sum(mask) + settings.epsilon())
     if sample_weight is None:
         return mask
     weight = ops.cast(sample_weight, dtype)

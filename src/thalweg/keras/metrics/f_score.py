@@ -1,5 +1,6 @@
 """F scores: the weighted harmonic mean of precision and recall."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, ShapeError, explain
@@ -49,28 +50,19 @@ class FBetaScore(Metric):
         self.threshold = threshold
         self._built = False
 
-    def _build(self, y_true: Any, y_pred: Any) -> None:
-        if len(y_pred.shape) != 2 or len(y_true.shape) != 2:
+    def _build(self, y_true_shape: Sequence[Any], y_pred_shape: Sequence[Any]) -> None:
+        wanted = "FBetaScore expects 2D inputs with shape (batch_size, output_dim)"
+        shapes = f"y_pred.shape={tuple(y_pred_shape)} and y_true.shape={tuple(y_true_shape)}"
+        if None in (y_pred_shape[-1], y_true_shape[-1]):
+            wanted += ", with output_dim fully defined (not None)"
+        elif len(y_pred_shape) == len(y_true_shape) == 2:
+            wanted = ""
+        if wanted:
+            received = f"{wanted}. Received input shapes: {shapes}"
             raise ShapeError(
-                explain(
-                    type(self).__name__,
-                    "labels and predictions of shape (samples, classes). FBetaScore expects 2D "
-                    "inputs with shape (batch_size, output_dim)",
-                    f"input shapes: y_pred.shape={tuple(y_pred.shape)} and "
-                    f"y_true.shape={tuple(y_true.shape)}",
-                )
+                explain(type(self).__name__, "labels and predictions (samples, classes)", received)
             )
-        if None in (y_pred.shape[-1], y_true.shape[-1]):
-            raise ShapeError(
-                explain(
-                    type(self).__name__,
-                    "a known number of classes. FBetaScore expects 2D inputs with shape "
-                    "(batch_size, output_dim), with output_dim fully defined (not None)",
-                    f"input shapes: y_pred.shape={tuple(y_pred.shape)} and "
-                    f"y_true.shape={tuple(y_true.shape)}",
-                )
-            )
-        shape = () if self.average == "micro" else (y_pred.shape[-1],)
+        shape = () if self.average == "micro" else (y_pred_shape[-1],)
         for each in STATE:
             setattr(self, each, self.add_variable(shape=shape, initializer="zeros", name=each))
         self._built = True
@@ -80,7 +72,7 @@ class FBetaScore(Metric):
         y_true = ops.convert_to_tensor(y_true, dtype=self.dtype)
         y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         if not self._built:
-            self._build(y_true, y_pred)
+            self._build(y_true.shape, y_pred.shape)
         if self.threshold is None:
             largest = ops.max(y_pred, axis=-1, keepdims=True)
             # A row of zeros has no positive prediction.

@@ -38,8 +38,8 @@ class Metric:
         if "_tracker" in self.__dict__:
             return
         stores: dict[str, tuple[Any, list]] = {
-            "variables": (lambda x: isinstance(x, Variable), []),
-            "metrics": (lambda x: isinstance(x, Metric), []),
+            "variables": (_is_variable, []),
+            "metrics": (_is_metric, []),
         }
         self.__dict__["_variables"] = stores["variables"][1]
         self.__dict__["_metrics"] = stores["metrics"][1]
@@ -170,6 +170,14 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _is_variable(x: Any) -> bool:
+    return isinstance(x, Variable)
+
+
+def _is_metric(x: Any) -> bool:
+    return isinstance(x, Metric)
 
 
 def _zeros_like(variable: Variable) -> Any:

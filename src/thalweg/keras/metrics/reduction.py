@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from thalweg.base.errors import ShapeError, explain
 from thalweg.keras import ops
 from thalweg.keras.losses.loss import apply_mask, squeeze_or_expand_to_same_rank
 from thalweg.keras.metrics.metric import Metric
@@ -31,7 +30,7 @@ def samplewise(values: Any, sample_weight: Any, reduce: Callable, dtype: str) ->
     """One weighted value for each sample, and the weights of the samples, None for none.
 
     `reduce` is `ops.sum` or `ops.mean`: it joins the axes after the first one. A mask of the values
-    acts on the weights.
+    acts on the weights. Raises ShapeError for weights that do not broadcast.
     """
     mask = getattr(values, "_keras_mask", None)
     values = ops.convert_to_tensor(values, dtype=dtype)
@@ -41,15 +40,10 @@ def samplewise(values: Any, sample_weight: Any, reduce: Callable, dtype: str) ->
     if mask is not None:
         weight = apply_mask(weight, ops.cast(mask, dtype), dtype, "sum")
     values, weight = squeeze_or_expand_to_same_rank(values, weight)
-    if len(weight.shape) > len(values.shape):
-        raise ShapeError(
-            explain(
-                "sample_weight",
-                f"weights for values of shape {tuple(values.shape)}",
-                f"weights of shape {tuple(weight.shape)}",
-            )
-        )
-    values = _over_rest(reduce, values, len(weight.shape)) * weight
+    values = _over_rest(reduce, values, len(weight.shape))
+    if tuple(weight.shape) != tuple(values.shape):
+        weight = ops.broadcast_to(weight, ops.shape(values))
+    values = values * weight
     return _over_rest(reduce, values, 1), _over_rest(reduce, weight, 1)
 
 

@@ -277,7 +277,9 @@ class Functional(Function, Model):
                 )
             )
         elif (
-            not _fits(value.shape, symbol.shape) and self.__dict__.get("_manual_input_spec") is None
+            # A batch size that was given holds for nothing but the drawing.
+            not _fits(value.shape[1:], symbol.shape[1:])
+            and self.__dict__.get("_manual_input_spec") is None
         ):
             raise ArgumentError(
                 explain(
@@ -330,6 +332,8 @@ class Functional(Function, Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        if not {"layers", "input_layers", "output_layers"} <= set(config):
+            return Layer.from_config.__func__(cls, config)  # type: ignore[attr-defined]
         return functional_from_config(cls, config, custom_objects)
 
 
@@ -616,6 +620,9 @@ def _called(
         symbols = [outputs[name, node][index] for name, node, index, *_ in call]
         kwargs = dict(call[0][3]) if len(call[0]) > 3 else {}
         args = [symbols[0] if len(symbols) == 1 else symbols]
+    if type(operation).__name__ == "GetItem":
+        # JSON has no tuples, and an index of several parts is one.
+        args = [tuple(each) if isinstance(each, list) else each for each in args]
     before = len(operation._inbound_nodes)
     operation(*args, **kwargs)
     return operation._inbound_nodes[before].outputs

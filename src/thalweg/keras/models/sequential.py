@@ -273,13 +273,28 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Sequential":
-        if "name" in config:
-            name, layers = config["name"], config["layers"]
-            shape = config.get("build_input_shape")
-        else:
-            name, layers, shape = None, config, None
+        if isinstance(config, list):
+            config = {"name": None, "layers": config}
+        if "name" not in config or "layers" not in config:
+            raise ArgumentError(
+                explain(
+                    "Sequential.from_config",
+                    "a name and a list of layers. A Sequential model configuration must be a "
+                    "dictionary containing the 'name' and 'layers' keys",
+                    f"the keys {list(config)}",
+                )
+            )
+        name, shape = config["name"], config.get("build_input_shape")
         model = cls(name=name)
-        for record in layers:
+        for record in config["layers"]:
+            if not isinstance(record, dict) or "config" not in record:
+                raise ArgumentError(
+                    explain(
+                        "Sequential.from_config",
+                        "a config for each layer. Expected a dictionary containing a 'config' key.",
+                        f"{record!r:.200}",
+                    )
+                )
             if "module" not in record:
                 record = dict(record, module="keras.layers", registered_name=None)
             model.add(
@@ -289,7 +304,7 @@ class Sequential(Model):
         if not model._functional and shape and isinstance(shape, (list, tuple)):
             with contextlib.suppress(ThalwegError):
                 model.build(tuple(shape))
-        if config.get("trainable") is False if isinstance(config, dict) else False:
+        if config.get("trainable") is False:
             model.trainable = False
         return model
 

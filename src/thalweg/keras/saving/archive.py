@@ -21,6 +21,7 @@ from typing import IO, Any
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.base.frames import outer_level
 from thalweg.keras.saving import legacy_h5
+from thalweg.keras.saving.checkpoints import latest_file
 from thalweg.keras.saving.containers import (
     CONFIG,
     Container,
@@ -106,7 +107,7 @@ def load_model(
     if isinstance(filepath, io.IOBase):
         container = ZipContainer(filepath, "the open file")  # type: ignore[arg-type]
         return _read(container, custom_objects, compile, safe_mode)
-    path = _local(filepath, "load_model")
+    path = latest_file(_local(filepath, "load_model"), needs_model=True)
     if os.path.isdir(path) and os.path.exists(os.path.join(path, CONFIG)):
         return _read(FolderContainer(path), custom_objects, compile, safe_mode)
     if path.endswith(".keras"):
@@ -209,7 +210,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     layers to leave alone; `by_name=True` matches the layers of a legacy `.h5` file by their names.
     Errors: FileError; ArgumentError for a model that is not built, and for weights that do not fit.
     """
-    path = _local(filepath, "load_weights")
+    path = latest_file(_local(filepath, "load_weights"))
     objects_to_skip = kwargs.pop("objects_to_skip", None)
     by_name = kwargs.pop("by_name", None)
     if kwargs:

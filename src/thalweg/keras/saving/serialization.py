@@ -24,6 +24,7 @@ from thalweg.ir.types import DType
 from thalweg.keras.saving.registration import (
     CustomObjectScope,
     builtin,
+    get_custom_objects,
     get_registered_name,
     get_registered_object,
     home_of,
@@ -35,6 +36,10 @@ from thalweg.keras.variable import tensor
 PLAIN = (str, int, float, bool, type(None))
 MOST_ELEMENTS = 100_000_000
 """A tensor in a config has at most so many elements."""
+
+
+class ConfigError(ArgumentTypeError):
+    """Data from which no object can be made."""
 
 
 class _Sharing(threading.local):
@@ -249,7 +254,7 @@ def deserialize_keras_object(
     if isinstance(config, PLAIN):
         return config
     if not isinstance(config, dict):
-        raise ArgumentTypeError(
+        raise ConfigError(
             explain(
                 "deserialize_keras_object", "a config", f"Could not parse config: {config!r:.80}"
             )
@@ -260,7 +265,11 @@ def deserialize_keras_object(
             for key, each in config.items()
         }
     name = config["class_name"]
-    inner = config["config"] or {}
+    if not isinstance(name, str):
+        raise ConfigError(
+            explain("deserialize_keras_object", "the name of a class", _shortened(config))
+        )
+    inner = config["config"] if config["config"] is not None else {}
     if name in _SPECIAL:
         return _SPECIAL[name](inner, custom_objects, safe_mode)
     shared = _shared(config)
@@ -270,16 +279,18 @@ def deserialize_keras_object(
         return _function(config, custom_objects)
     if name == "type":
         return _type(inner)
+    if not isinstance(inner, dict):
+        raise _not_a(dict, name, config)
     cls = _class_of(config, custom_objects)
     if isinstance(cls, types.FunctionType):
         return cls
     if not hasattr(cls, "from_config"):
-        raise ArgumentTypeError(
+        raise ConfigError(
             explain(
                 "deserialize_keras_object",
-                f"{name} to have a `from_config` class method; unable to reconstruct an instance "
-                "of a class without one",
-                f"class {cls}",
+                f"a class method `from_config` in {name}",
+                f"{cls}, which has none. Unable to reconstruct an instance of it",
+                "Write `@classmethod def from_config(cls, config): return cls(**config)`.",
             )
         )
     with CustomObjectScope(custom_objects), SafeModeScope(safe_mode):
@@ -326,8 +337,10 @@ def in_safe_mode() -> bool:
 def _instance(cls: Any, inner: Any, config: dict[str, Any]) -> Any:
     try:
         return cls.from_config(inner)
+    except ConfigError:
+        raise  # of an object within, and it says what is wrong there
     except TypeError as error:
-        raise ArgumentTypeError(
+        raise ConfigError(
             explain(
                 f"{cls.__name__}.from_config",
                 "a config that fits the constructor",
@@ -401,8 +414,10 @@ def _class_of(config: dict[str, Any], custom: Mapping[str, Any] | None) -> Any:
             return found
     module = config.get("module")
     found = builtin(module if isinstance(module, str) else None, name)
+    if found is not None:
+        _check_unregistered(config, name)
     if found is None:
-        raise ArgumentTypeError(
+        raise ConfigError(
             explain(
                 "deserialize_keras_object",
                 "classes that this program knows; could not locate class "
@@ -415,15 +430,53 @@ def _class_of(config: dict[str, Any], custom: Mapping[str, Any] | None) -> Any:
     return found
 
 
+_ARTICLES = {dict: "a dict", str: "a non-null str", list: "a list or a tuple"}
+
+
+def _not_a(kind: type, name: str, config: dict[str, Any]) -> ConfigError:
+    return ConfigError(
+        explain(
+            "deserialize_keras_object",
+            f"other settings. Expected 'config' to be {_ARTICLES[kind]} for {name}",
+            f"{type(config['config']).__name__}: {_shortened(config)}",
+        )
+    )
+
+
+def _check_unregistered(config: dict[str, Any], *names: str) -> None:
+    """Keras' own objects have no registered name: a file with one means something else."""
+    registered = config.get("registered_name")
+    if registered and registered not in (*names, config["class_name"]):
+        raise ArgumentError(
+            explain(
+                "deserialize_keras_object",
+                "a class that the program registered under that name",
+                f"registered_name={registered!r:.80}, which is not registered; {names[0]!r} "
+                "resolved to a Keras built-in",
+                "Import the module that registers it, or leave the name out.",
+            )
+        )
+
+
 def _function(config: dict[str, Any], custom: Mapping[str, Any] | None) -> Any:
     name = config["config"]
+    if not isinstance(name, str):
+        raise _not_a(str, "a function", config)
     found = (custom or {}).get(name, scoped_objects().get(name))
     if found is None:
         found = get_registered_object(name, custom)
     if found is None:
         found = builtin("keras.activations", name) or builtin(None, name)
+        if found is not None:
+            _check_unregistered(config, name)
+        else:
+            # Keras up to 3.6 left out the package of a registered function.
+            found = next(
+                (each for key, each in get_custom_objects().items() if key.endswith(f">{name}")),
+                None,
+            )
     if found is None:
-        raise ArgumentTypeError(
+        raise ConfigError(
             explain(
                 "deserialize_keras_object",
                 "functions that this program knows; could not locate function "
@@ -448,8 +501,8 @@ def _refuse_lambda(config: Any, *_: Any) -> Any:
     raise ArgumentError(
         explain(
             "deserialize_keras_object",
-            "a function by its name; Requested the deserialization of a Python lambda, whose code "
-            "is never run from a file",
+            "a function by its name. Requested the deserialization of a Python lambda: that is "
+            "arbitrary code execution, and code in a file is never run",
             "the bytecode of a `lambda`",
             "Write it as a named function, register it with "
             "@keras.saving.register_keras_serializable(), and pass it in custom_objects.",
@@ -466,7 +519,16 @@ def _array(config: Mapping[str, Any]) -> np.ndarray:
     return array
 
 
+def _refuse_spec(config: Any, *_: Any) -> Any:
+    if not isinstance(config, (list, tuple)):
+        raise _not_a(list, "__typespec__", {"class_name": "__typespec__", "config": config})
+    raise ArgumentError(
+        explain("deserialize_keras_object", "layers and settings", "a type of TensorFlow's own")
+    )
+
+
 _SPECIAL: dict[str, Any] = {
+    "__typespec__": _refuse_spec,
     "__tensor__": lambda config, *_: tensor(_array(config), config["dtype"]),
     "__numpy__": lambda config, *_: _array(config).astype(config["dtype"]),
     "__bytes__": lambda config, *_: config["value"].encode("latin-1"),

@@ -408,7 +408,7 @@ class _Matching:
                 f"losses for outputs that there are. The path: {path} in the `loss` argument, "
                 "can't be found in either the model's output (`y_pred`) or in the labels "
                 "(`y_true`)",
-                f"a loss at {path}",
+                f"a loss at {path}, which can't be found in the model's output",
                 f"The outputs are {names or tree.map_structure(str, self.outputs.places)}.",
             )
         )

@@ -730,7 +730,7 @@ class Trainer:
     def _metrics_or(self, logs: dict[str, Any]) -> dict[str, Any]:
         """The metrics at the end of an epoch, unless a step of the user's own returned others."""
         results = self.get_metrics_result()
-        if isinstance(logs, dict) and set(logs) == set(results):
+        if not logs or (isinstance(logs, dict) and set(logs) == set(results)):
             return results
         if isinstance(logs, dict):
             return {**results, **logs} if set(results) & set(logs) or not results else logs
@@ -833,9 +833,9 @@ def _joined(outputs: list[Any]) -> Any:
 
 
 def _plain(logs: dict[str, Any]) -> dict[str, Any]:
-    """Logs as Python numbers, arrays where they are no scalars."""
+    """Logs in the order of names, as Python numbers, or arrays where they are no scalars."""
     found = {}
-    for key, value in logs.items():
+    for key, value in sorted(logs.items()):
         if hasattr(value, "numpy"):
             value = value.numpy()
         if isinstance(value, np.ndarray) and value.ndim == 0:

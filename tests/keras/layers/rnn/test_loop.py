@@ -88,9 +88,7 @@ def test_constants_nested_inputs_and_time_in_front(steps: int) -> None:
         return new, [{"sum": new}]
 
     start = [{"sum": np.zeros((2, 3), "float32")}]
-    last, outputs, states = rnn(
-        step, {"x": x, "y": y}, start, constants=[factor], time_major=True
-    )
+    last, outputs, states = rnn(step, {"x": x, "y": y}, start, constants=[factor], time_major=True)
     wanted = np.cumsum(3 * x * y, axis=0)
     close(outputs.numpy(), wanted)
     close(last.numpy(), wanted[-1])
@@ -133,7 +131,7 @@ def test_unknown_length_and_batch_compile_once() -> None:
     for batch, steps in ((2, 5), (3, 9), (4, 20), (1, 2)):
         x = numbers(batch, steps, 3)
         close(along(x).numpy(), reference(x)[0])
-    assert len(traces) <= 3
+    assert len(traces) == 2  # for the first shape, and for all
 
 
 @pytest.mark.parametrize("steps", [SHORT, LONG])
@@ -170,11 +168,10 @@ def test_refusals(step: Callable, x: np.ndarray, settings: dict, message: str) -
 
 
 def test_only_known_steps_can_be_unrolled() -> None:
-    @tw.function
+    @tw.function(shapes={"x": (2, "steps", 3)})
     def along(x: Any) -> Any:
-        return rnn(running, x, [ops.zeros((2, 3))], unroll=isinstance(x.shape[1], int) is False)[1]
+        return rnn(running, x, [ops.zeros((2, 3))], unroll=True)[1]
 
-    along(numbers(2, 3, 3))
     with pytest.raises(ValueError, match="fixed number of timesteps"):
         along(numbers(2, 4, 3))
 

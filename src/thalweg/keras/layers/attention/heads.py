@@ -41,7 +41,7 @@ class HeadAttention(Layer):
     _dropout_rate: float
     _use_bias: bool
     _use_gate: bool
-    _window: int | None
+    _sliding_window: int | None
     _width: int
     _query_dense: EinsumDense
     _key_dense: EinsumDense
@@ -54,7 +54,7 @@ class HeadAttention(Layer):
         self._dropout_rate = given["dropout"]
         self._use_bias = given["use_bias"]
         self._use_gate = given["use_gate"]
-        self._window = _checked_window(self.name, given["sliding_window"])
+        self._sliding_window = _checked_window(self.name, given["sliding_window"])
         self._weight_settings = {
             name: module.get(given[name]) for name, module in WEIGHT_SETTINGS.items()
         }
@@ -117,7 +117,7 @@ class HeadAttention(Layer):
     def _compute_sliding_window_mask(self, query: Any, value: Any = None) -> Any:
         """(1, T, S), true where query and value are less than the window apart."""
         rows, columns = _positions(query, value)
-        return ops.abs(rows - columns) < self._window
+        return ops.abs(rows - columns) < self._sliding_window
 
     def _compute_attention_mask(
         self,
@@ -136,7 +136,7 @@ class HeadAttention(Layer):
         ]
         if use_causal_mask:
             parts.append(self._compute_causal_mask(query, value))
-        if self._window is not None:
+        if self._sliding_window is not None:
             parts.append(self._compute_sliding_window_mask(query, value))
         if attention_mask is not None:
             parts.append(ops.cast(attention_mask, "bool"))
@@ -147,7 +147,7 @@ class HeadAttention(Layer):
         own = next(base for base in type(self).__mro__ if "_compute_attention" in vars(base))
         return (
             use_causal_mask
-            and self._window is None
+            and self._sliding_window is None
             and all(mask is None for mask in masks)
             and own.__module__.startswith("thalweg.keras.layers.attention.")
         )

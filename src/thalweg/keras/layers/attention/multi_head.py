@@ -185,7 +185,7 @@ class MultiHeadAttention(HeadAttention):
             "use_gate": self._use_gate,
             "output_shape": self._output_shape,
             "attention_axes": self._attention_axes,
-            "sliding_window": self._window,
+            "sliding_window": self._sliding_window,
             **self._written_settings(),
             "seed": self.seed,
         }

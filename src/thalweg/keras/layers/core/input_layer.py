@@ -95,7 +95,7 @@ class InputLayer(Layer):
                 explain(
                     "Input",
                     "dense inputs: there are no others here",
-                    f"{kind}=True, which is not supported",
+                    f"`{kind}=True`; `{kind}=True` is not supported",
                     "Feed dense arrays, with a mask for what is missing.",
                 )
             )

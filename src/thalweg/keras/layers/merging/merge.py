@@ -308,7 +308,7 @@ class Concatenate(Merge):
                 continue
             while len(each.shape) < len(x.shape):
                 each = ops.expand_dims(each, axis=-1)
-            found.append(ops.broadcast_to(each, ops.shape(everywhere)))
+            found.append(ops.logical_and(each, everywhere))
         return ops.any(ops.concatenate(found, axis=self.axis), axis=-1, keepdims=False)
 
     def get_config(self) -> dict[str, Any]:

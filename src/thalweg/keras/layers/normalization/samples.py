@@ -17,6 +17,7 @@ def _wide(dtype: Any) -> str:
 
 
 def _axes(layer: str, axis: Any) -> Any:
+    """An axis, or several as a list. Raises ArgumentTypeError for anything else."""
     if isinstance(axis, (list, tuple)):
         return list(axis)
     if isinstance(axis, int):
@@ -25,7 +26,7 @@ def _axes(layer: str, axis: Any) -> Any:
         explain(
             layer,
             "an integer or a list of them; Invalid value for `axis` argument: expected an int or a "
-            "list/tuple of ints",
+            "list/tuple of ints. Expected an int or a list/tuple of ints for the argument 'axis'",
             f"axis={axis!r}",
         )
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from thalweg.base.errors import ArgumentError, ShapeError, explain
+from thalweg.base.errors import ArgumentError, ArgumentTypeError, ShapeError, explain
 from thalweg.keras import ops
 from thalweg.keras.layers.input_spec import InputSpec
 from thalweg.keras.layers.layer import Layer
@@ -86,6 +86,10 @@ class _Spatial(Layer):
 
 class _Cropping(_Spatial):
     cropping: Any
+    TOO_MUCH = (
+        "Values in `cropping` argument should be smaller than the corresponding spatial dimension "
+        "of the input."
+    )
 
     def _crop(self) -> Pairs:
         return self.cropping
@@ -98,9 +102,7 @@ class _Cropping(_Spatial):
                     explain(
                         self.name,
                         "to leave something of each axis",
-                        f"`cropping` parameter of `{type(self).__name__}` layer must be smaller than "
-                        f"the input shape. input_shape={tuple(input_shape)}, "
-                        f"cropping={self.cropping}",
+                        f"input_shape={tuple(input_shape)}, cropping={self.cropping}. {self.TOO_MUCH}",
                     )
                 )
             return rest
@@ -124,6 +126,7 @@ class Cropping1D(_Cropping):
     """(batch, steps, channels) without `cropping` steps at the ends."""
 
     rank = 1
+    TOO_MUCH = "`cropping` parameter of `Cropping1D` layer must be smaller than the input's steps."
 
     def __init__(self, cropping: Any = (1, 1), **kwargs: Any):
         super().__init__("channels_last", **kwargs)
@@ -244,6 +247,11 @@ class UpSampling1D(_UpSampling):
 
     def __init__(self, size: int = 2, **kwargs: Any):
         super().__init__("channels_last", **kwargs)
+        if not isinstance(size, int):
+            given = f"size={size!r} of {type(size).__name__}"
+            raise ArgumentTypeError(
+                explain("UpSampling1D", "an integer. Expected an integer value for `size`", given)
+            )
         self.size = _sizes("UpSampling1D", size, 1)[0]
 
     def _sizes(self) -> Sequence[int]:

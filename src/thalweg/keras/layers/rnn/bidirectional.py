@@ -1,11 +1,19 @@
-"""Bidirectional: a recurrent layer and its mirror image, along the sequence and back."""
+"""Bidirectional: a recurrent layer and its mirror image, along the sequence and back.
+
+Two LSTMs or two GRUs that differ in their weights only go along one loop together, whose step
+does both. B samples, T steps, U units, G gates.
+"""
 
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import ops, tree
 from thalweg.keras.layers.layer import Layer
-from thalweg.keras.layers.rnn.recurrent import with_policy
+from thalweg.keras.layers.rnn.cell import is_plain
+from thalweg.keras.layers.rnn.gru import GRU
+from thalweg.keras.layers.rnn.loop import rnn, swap_time
+from thalweg.keras.layers.rnn.lstm import LSTM
+from thalweg.keras.layers.rnn.recurrent import RNN, with_policy
 from thalweg.keras.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 MERGES = {
@@ -122,20 +130,12 @@ class Bidirectional(Layer):
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
-        layers = (self.forward_layer, self.backward_layer)
-        halves: tuple[Any, Any] = (None, None)
-        if initial_state is not None:
-            half = len(initial_state) // 2
-            halves = (initial_state[:half], initial_state[half:])
-        given = {"mask": mask, "training": training}
-        found = []
-        for layer, state in zip(layers, halves, strict=True):
-            takes = {name: value for name, value in given.items() if name in layer._call_names}
-            found.append(layer(sequences, initial_state=state, **takes))
-        states: tuple = ()
-        if self.return_state:
-            states = tuple(state for outputs in found for state in outputs[1:])
-            found = [outputs[0] for outputs in found]
+        if self._can_attempt_fused_lstm(mask, initial_state) or self._can_attempt_fused_gru(
+            mask, initial_state
+        ):
+            found, states = self._together(sequences, initial_state)
+        else:
+            found, states = self._one_after_other(sequences, initial_state, mask, training)
         forward, backward = (ops.cast(output, self.compute_dtype) for output in found)
         if self.return_sequences:
             backward = ops.flip(backward, axis=1)
@@ -143,6 +143,77 @@ class Bidirectional(Layer):
         if self.merge_mode is None:
             return (*output, *states)
         return (output, *states) if self.return_state else output
+
+    def _one_after_other(
+        self, sequences: Any, initial_state: Any, mask: Any, training: Any
+    ) -> tuple[list[Any], tuple]:
+        """The outputs of both layers, and their states if they return them."""
+        halves: tuple[Any, Any] = (None, None)
+        if initial_state is not None:
+            half = len(initial_state) // 2
+            halves = (initial_state[:half], initial_state[half:])
+        given = {"mask": mask, "training": training}
+        found = []
+        for layer, state in zip((self.forward_layer, self.backward_layer), halves, strict=True):
+            takes = {name: value for name, value in given.items() if name in layer._call_names}
+            found.append(layer(sequences, initial_state=state, **takes))
+        if not self.return_state:
+            return found, ()
+        states = tuple(state for outputs in found for state in outputs[1:])
+        return [outputs[0] for outputs in found], states
+
+    def _can_attempt_fused_lstm(self, mask: Any, initial_state: Any = None) -> bool:
+        """True for two LSTMs that one loop can serve."""
+        return self._fits(LSTM, mask, initial_state)
+
+    def _can_attempt_fused_gru(self, mask: Any, initial_state: Any = None) -> bool:
+        """True for two GRUs that one loop can serve."""
+        return self._fits(GRU, mask, initial_state) and all(
+            layer.reset_after for layer in (self.forward_layer, self.backward_layer)
+        )
+
+    def _fits(self, kind: type, mask: Any, initial_state: Any) -> bool:
+        layers = (self.forward_layer, self.backward_layer)
+        if mask is not None or self.stateful or not all(map(_is_own(kind), layers)):
+            return False
+        count = sum(len(layer.state_size) for layer in layers)
+        if initial_state is not None and len(initial_state) != count:
+            return False
+        settings = [
+            (type(cell), cell.units, cell.activation, cell.recurrent_activation, cell.compute_dtype)
+            for cell in (layer.cell for layer in layers)
+        ]
+        return settings[0] == settings[1] and layers[0].compute_dtype == self.compute_dtype
+
+    def _together(self, sequences: Any, initial_state: Any) -> tuple[list[Any], tuple]:
+        """Outputs and states as `_one_after_other` has them, in one loop over pairs of rows."""
+        cells = (self.forward_layer.cell, self.backward_layer.cell)
+        rows = swap_time(sequences)
+        if self.forward_layer.go_backwards:
+            rows = ops.flip(rows, axis=0)
+        # (T, 2, B, G * U), the second of each pair from the other end
+        projected = [cells[0].project(rows), cells[1].project(ops.flip(rows, axis=0))]
+        if initial_state is None:
+            batch_size = ops.shape(sequences)[0]
+            initial_state = [x for cell in cells for x in cell.get_initial_state(batch_size)]
+        half = len(initial_state) // 2
+        starts = [
+            ops.stack([ops.cast(x, cells[0].compute_dtype) for x in pair], axis=0)
+            for pair in zip(initial_state[:half], initial_state[half:], strict=True)
+        ]
+        pair = _Pair(*cells)
+        last, outputs, states = rnn(
+            pair.advance,
+            ops.stack(projected, axis=1),
+            starts,
+            time_major=True,
+            return_all_outputs=self.return_sequences,
+        )
+        found = [last[0], last[1]]
+        if self.return_sequences:
+            found = [swap_time(outputs[:, place]) for place in (0, 1)]
+        kept = tuple(ops.cast(x[place], self.compute_dtype) for place in (0, 1) for x in states)
+        return found, kept if self.return_state else ()
 
     def compute_mask(self, _: Any, mask: Any) -> Any:
         mask = tree.flatten(mask)[0] if self.return_sequences else None
@@ -183,6 +254,52 @@ class Bidirectional(Layer):
             if config.get(name) is not None:
                 config[name] = deserialize_keras_object(config[name], custom_objects=custom_objects)
         return cls(**config)
+
+
+class _Pair:
+    """Two cells as one whose states are (2, B, U): a step is that of the first, its products both.
+
+    What is not here is the first one's, and the same for both.
+    """
+
+    def __init__(self, first: Any, second: Any):
+        self.first = first
+        cells = (first, second)
+        self.recurrent_kernel = ops.stack([cell.recurrent_kernel for cell in cells], axis=0)
+        # The rows of a GRU's biases: that of the input is part of the projections.
+        rows = [cell.bias[1] for cell in cells] if isinstance(first, GRU.CELL) else []
+        self.bias = [None, ops.expand_dims(ops.stack(rows, axis=0), axis=1)] if rows else None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.first, name)
+
+    def _recur(self, h: Any, training: bool) -> Any:
+        return ops.matmul(h, self.recurrent_kernel)
+
+    def advance(self, projected: Any, states: Any) -> tuple[Any, Any]:
+        """The output (2, B, U) and the new states."""
+        return type(self.first).advance(self, projected, states)
+
+
+def _is_own(kind: type) -> Any:
+    """Whether a layer is one of a kind, built, and does nothing but go along its cell."""
+
+    def is_own(layer: Any) -> bool:
+        return (
+            isinstance(layer, kind)
+            and type(layer).call is RNN.call
+            and type(layer).inner_loop is RNN.inner_loop
+            and layer.built
+            and layer.activity_regularizer is None
+            and layer.use_cudnn in (True, "auto")
+            and not layer.unroll
+            and is_plain(layer.cell, layer.compute_dtype)
+            and layer.cell.use_bias
+            and not layer.cell.dropout
+            and not layer.cell.recurrent_dropout
+        )
+
+    return is_own
 
 
 def _check_layer(wanted: str, layer: Any) -> None:
