@@ -178,6 +178,37 @@ def patches(where: str) -> ModuleType:
     return reach("matplotlib.patches", "plot", where)
 
 
+def path(where: str, vertices: Any, codes: Any) -> Any:
+    """A path of matplotlib."""
+    return reach("matplotlib.path", "plot", where).Path(vertices, codes)
+
+
+def text_width(where: str, text: str, size: float, weight: str) -> float:
+    """The width in points of a text in matplotlib's own font."""
+    font = reach("matplotlib.font_manager", "plot", where).FontProperties(weight=weight, size=size)
+    measured = reach("matplotlib.textpath", "plot", where).TextPath((0, 0), text, prop=font)
+    return measured.get_extents().x1
+
+
+def notebook_image(path: str) -> Any:
+    """A picture's file as a notebook shows it; None outside of notebooks."""
+    import sys
+
+    if "IPython" not in sys.modules or path.endswith(".pdf"):
+        return None
+    display = reach("IPython.display", "plot", "plot_model")
+    return display.SVG(filename=path) if path.endswith(".svg") else display.Image(filename=path)
+
+
+def pydot_graph(text: str) -> Any:
+    """A text in the language of Graphviz as a `pydot.Dot`; None where pydot is not installed."""
+    try:
+        import pydot
+    except ImportError:
+        return None
+    return pydot.graph_from_dot_data(text)[0]
+
+
 # ---- other frameworks' data sets -----------------------------------------------------------------
 
 

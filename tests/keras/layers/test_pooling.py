@@ -22,7 +22,7 @@ def windows(rank: int, kind: str) -> list[Case]:
         {"pool_size": 2},
         {"pool_size": 3, "strides": 2, "padding": "same"},
         {"pool_size": uneven, "strides": 1},
-        {"pool_size": 2, "strides": 3, "padding": "SAME"},
+        {"pool_size": 2, "strides": 3, "padding": "same"},
     ]
     cases = [Case(name, shape, row, unknown=(0, 1)) for row in rows]
     first = {"pool_size": 2, "padding": "same", **FIRST}

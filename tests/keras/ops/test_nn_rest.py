@@ -158,12 +158,10 @@ def test_as_in_keras(case):
 # What the oracle does not do, or not in a compiled program ----------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [
-        {"beam_width": 3, "top_paths": 3, "mask_index": 4},
-        pytest.param({"beam_width": 100, "top_paths": 4}, marks=pytest.mark.slow),
-    ],
+    [{"beam_width": 3, "top_paths": 3, "mask_index": 4}, {"beam_width": 100, "top_paths": 4}],
     ids=str,
 )
 def test_beam_search_as_in_keras(options):

@@ -195,7 +195,7 @@ ZOO = {
 
 def made(k: Any, name: str) -> Any:
     """A model of a kind, every weight with other values, the names counted from the start."""
-    k.utils.clear_session()
+    k.utils.clear_session(free_memory=False)
     model = ZOO[name].build(k)
     numbers = np.random.default_rng(7)
     for weight in model.weights:
@@ -214,3 +214,43 @@ def inputs_of(name: str, batch: int = 3) -> Any:
         for shape in kind.shapes
     ]
     return found[0] if len(found) == 1 else found
+
+
+SHARD = 9e-7
+"""Gigabytes of a file of weights: most of the models need several."""
+
+
+def _adam(k: Any) -> Any:
+    return k.optimizers.Adam(amsgrad=True)
+
+
+OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
+    "adam": _adam,
+    "adamw": lambda k: k.optimizers.AdamW(0.01, weight_decay=0.1, clipnorm=1.0),
+    "adamax": lambda k: k.optimizers.Adamax(),
+    "nadam": lambda k: k.optimizers.Nadam(),
+    "adafactor": lambda k: k.optimizers.Adafactor(),
+    "adagrad": lambda k: k.optimizers.Adagrad(),
+    "adadelta": lambda k: k.optimizers.Adadelta(),
+    "ftrl": lambda k: k.optimizers.Ftrl(),
+    "lamb": lambda k: k.optimizers.Lamb(),
+    "lion": lambda k: k.optimizers.Lion(),
+    "muon": lambda k: k.optimizers.Muon(),
+    "rmsprop": lambda k: k.optimizers.RMSprop(centered=True, momentum=0.9),
+    "sgd": lambda k: k.optimizers.SGD(k.optimizers.schedules.CosineDecay(0.1, 10), momentum=0.9),
+    "averages": lambda k: k.optimizers.SGD(use_ema=True, gradient_accumulation_steps=2),
+    "scaled": lambda k: k.optimizers.LossScaleOptimizer(_adam(k)),
+    "schedule_free": lambda k: k.optimizers.ScheduleFreeAdamW(),
+}
+
+
+def optimized(k: Any, name: str) -> Any:
+    """A compiled model whose optimizer has a state of random numbers."""
+    model = made(k, "dense")
+    model.compile(OPTIMIZERS[name](k), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
+    numbers = np.random.default_rng(1)
+    for variable in model.optimizer.variables:
+        value = numbers.uniform(1, 9, tuple(variable.shape))
+        variable.assign(value.astype(np.asarray(variable.numpy()).dtype))
+    return model

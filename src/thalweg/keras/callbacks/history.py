@@ -1,9 +1,17 @@
 """History: the metrics of each epoch, and their curves."""
 
+import math
 from typing import Any
+
+import numpy as np
 
 from thalweg.keras import door
 from thalweg.keras.callbacks.callback import Callback
+
+TRAINING, VALIDATION, INK, SOFT, GRID = "#3b6fb6", "#dd8d45", "#1d2433", "#5d6779", "#e6e9ef"
+
+MOST_MARKED = 40
+"""Beyond so many epochs single ones are not marked by dots."""
 
 
 class History(Callback):
@@ -13,6 +21,7 @@ class History(Callback):
         super().__init__()
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
+        self._epochs: dict[str, list[int]] = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.epoch = []
@@ -21,30 +30,80 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+            self._epochs.setdefault(name, []).append(epoch + 1)
         if self.model is not None:
             self.model.history = self
 
     def plot(self, path: Any = None) -> Any:
         """Draw the learning curves, one panel a metric, training and validation together.
 
-        Returns the figure, and writes it to `path` if given. Needs matplotlib, the extra `plot`.
+        The best epoch of the validation loss is marked. Returns the figure, and writes it to `path`
+        if given. Needs matplotlib, the extra `plot`.
         """
-        names = [name for name in self.history if not name.startswith("val_")] or ["loss"]
-        figure = door.figure("History.plot", (4.5 * len(names), 3.4))
+        names = sorted(
+            {name.removeprefix("val_") for name in self.history} or {"loss"},
+            key=lambda name: (name == "learning_rate", not name.endswith("loss"), name != "loss"),
+        )
+        across = min(len(names), 3)
+        down = math.ceil(len(names) / across)
+        figure = door.figure("History.plot", (4.4 * across, 3.1 * down))
         for place, name in enumerate(names):
-            panel = figure.add_subplot(1, len(names), place + 1)
-            epochs = [epoch + 1 for epoch in self.epoch]
-            for key, label in ((name, "training"), (f"val_{name}", "validation")):
-                values = self.history.get(key)
-                if values:
-                    panel.plot(
-                        epochs[-len(values) :], values, marker="o", markersize=3, label=label
-                    )
-            panel.set_title(name)
-            panel.set_xlabel("epoch")
-            panel.grid(alpha=0.3)
-            panel.legend()
+            panel = figure.add_subplot(down, across, place + 1)
+            self._draw(panel, name)
+            if place >= len(names) - across:
+                panel.set_xlabel("epoch", color=SOFT, fontsize=9)
         figure.tight_layout()
         if path is not None:
-            figure.savefig(path, dpi=120)
+            figure.savefig(path, dpi=150)
         return figure
+
+    def _draw(self, panel: Any, name: str) -> None:
+        is_rate = name == "learning_rate"
+        for key, label, colour in (
+            (name, "training", TRAINING),
+            (f"val_{name}", "validation", VALIDATION),
+        ):
+            epochs, values = self._curve(key)
+            if not len(values):
+                continue
+            panel.plot(
+                epochs,
+                values,
+                color=SOFT if is_rate else colour,
+                label=label,
+                linewidth=1.6,
+                marker="o" if len(epochs) <= MOST_MARKED else None,
+                markersize=2.6,
+                drawstyle="steps-mid" if is_rate else "default",
+            )
+            if key == "val_loss" and len(values) > 1 and np.isfinite(values).any():
+                best = int(np.nanargmin(values))
+                label = f"best: {values[best]:.4g} in epoch {epochs[best]}"
+                panel.plot(
+                    epochs[best], values[best], "o", ms=7, mfc="none", mec=colour, label=label
+                )
+        positive = [value for value in self._curve(name)[1] if value > 0]
+        if is_rate and positive and max(positive) > 5 * min(positive):
+            panel.set_yscale("log")
+        panel.set_title(name, fontsize=10, fontweight="bold", color=INK, loc="left")
+        panel.grid(color=GRID, linewidth=0.8)
+        panel.set_axisbelow(True)
+        panel.tick_params(which="both", colors=SOFT, labelsize=8, length=0)
+        if len(self._curve(name)[0]) == 1:
+            panel.set_xticks(self._curve(name)[0])
+        else:
+            panel.xaxis.get_major_locator().set_params(integer=True)
+        for side in ("top", "right", "left"):
+            panel.spines[side].set_visible(False)
+        panel.spines["bottom"].set_color("#b3bbc8")
+        if self.history.get(f"val_{name}"):
+            panel.legend(frameon=False, fontsize=8, labelcolor=SOFT)
+
+    def _curve(self, key: str) -> tuple[Any, Any]:
+        """The epochs, from 1 on, and values of a metric; of one with several values their mean."""
+        values = [float(np.mean(value)) for value in self.history.get(key, ())]
+        epochs = self._epochs.get(key, [])
+        is_rising = all(a < b for a, b in zip(epochs, epochs[1:], strict=False))
+        if len(epochs) != len(values) or not is_rising:  # several runs, one after another
+            epochs = list(range(1, len(values) + 1))
+        return epochs, np.asarray(values)

@@ -36,7 +36,16 @@ SPACES_OF_KEYS = {
 }
 """Where first, by the last word of the argument: `Identity` is a layer and an initializer."""
 
-NEW_NAMES = {"Policy": ("keras", "DTypePolicy"), "Model": ("keras", "Functional")}
+OPS = tuple(f"keras.src.ops.{name}" for name in ("numpy", "nn", "math", "linalg", "image", "core"))
+"""Where ops are: they have layers' names, and none of the settings that all layers have."""
+
+OF_LAYERS = {"trainable", "dtype", "batch_shape", "batch_input_shape"}
+
+NEW_NAMES = {
+    "Policy": ("keras", "DTypePolicy"),
+    "Model": ("keras", "Functional"),
+    "GroupedQueryAttention": ("keras.layers", "GroupQueryAttention"),
+}
 
 NEW_ARGUMENTS = {"lr": "learning_rate"}
 
@@ -85,8 +94,8 @@ def modern(value: Any, space: str | None = None) -> Any:
 
 
 def _modern_object(value: dict[str, Any], name: str, space: str | None) -> dict[str, Any]:
-    module, class_name = _home(name, space)
     inner = value["config"]
+    module, class_name = _home(name, space, inner)
     if class_name == "Sequential" and isinstance(inner, list):
         inner = {"name": "sequential", "layers": inner}
     if not isinstance(inner, dict):
@@ -110,12 +119,13 @@ def _modern_object(value: dict[str, Any], name: str, space: str | None) -> dict[
     return record
 
 
-def _home(name: str, space: str | None) -> tuple[str | None, str]:
+def _home(name: str, space: str | None, config: Any) -> tuple[str | None, str]:
     if ">" in name:
         return None, name.rpartition(">")[2]
     if name in NEW_NAMES:
         return NEW_NAMES[name]
-    for module in (space or SPACES[0], *SPACES):
+    is_op = space is None and isinstance(config, dict) and not OF_LAYERS & set(config)
+    for module in (*(OPS if is_op else ()), space or SPACES[0], *SPACES):
         if has_builtin(module, name):
             return module, name
     return None, name
@@ -172,6 +182,8 @@ def legacy(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _legacy_object(record: Any) -> Any:
     if not isinstance(record, dict) or "class_name" not in record:
+        return record
+    if record.get("module") in OPS:
         return record
     inner = record.get("config")
     made = {

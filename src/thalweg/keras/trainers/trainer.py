@@ -399,6 +399,23 @@ class Trainer:
             self._steps[name] = TracedStep(self, name)
         return self._steps[name]
 
+    def train_stages(self) -> Any:
+        """The stages of the traced training step by name: trace, expanded, simplified, ...
+
+        Raises ArgumentError before the first step.
+        """
+        step = self._steps.get("train_step")
+        if step is None:
+            raise ArgumentError(
+                explain(
+                    "train_stages",
+                    "a model that has been trained for a step",
+                    "no traced step",
+                    "Call fit or train_on_batch first, without run_eagerly.",
+                )
+            )
+        return step.traced.stages
+
     def _expect(self, name: str, iterator: Any, epochs: int = 1) -> None:
         """Tell a traced step how often it will be called, so that it can choose its backend."""
         step = self._steps.get(name)

@@ -23,6 +23,7 @@ from thalweg.keras.utils.files import get_file
 from thalweg.keras.utils.graph import get_source_inputs
 from thalweg.keras.utils.image_dataset import image_dataset_from_directory
 from thalweg.keras.utils.images import array_to_img, img_to_array, load_img, save_img
+from thalweg.keras.utils.model_pictures import model_to_dot, plot_model
 from thalweg.keras.utils.numerical import normalize, to_categorical
 from thalweg.keras.utils.progbar import Progbar
 from thalweg.keras.utils.py_dataset import PyDataset
@@ -33,8 +34,7 @@ from thalweg.keras.utils.split import split_dataset
 from thalweg.keras.utils.text_dataset import text_dataset_from_directory
 from thalweg.keras.utils.timeseries import timeseries_dataset_from_array
 
-# To come: model_to_dot and plot_model (pictures of models), FeatureSpace (after the preprocessing
-# layers). Import them above and name them below.
+# To come: FeatureSpace (after the preprocessing layers). Import it above and name it below.
 
 custom_object_scope = CustomObjectScope
 Sequence = PyDataset
@@ -64,9 +64,11 @@ __all__ = [
     "is_keras_tensor",
     "legacy",
     "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "register_keras_serializable",
     "save_img",
     "serialize_keras_object",

@@ -18,13 +18,14 @@ Shape = tuple[int | None, ...]
 class Box:
     """A layer, or with `inner` a model with the boxes of its layers.
 
-    `inputs` and `outputs` are symbols: their shapes and types, of all calls, each once.
+    `inputs` and `outputs` are symbols: their shapes and types, of all `calls`, each once.
     """
 
     layer: Any
     inputs: list[KerasTensor] = field(default_factory=list)
     outputs: list[KerasTensor] = field(default_factory=list)
     inner: "LayerGraph | None" = None
+    calls: int = 1
 
     @property
     def name(self) -> str:
@@ -37,6 +38,11 @@ class Box:
         wrapped = getattr(self.layer, "layer", None) or getattr(self.layer, "forward_layer", None)
         kind = type(self.layer).__name__
         return f"{kind}({type(wrapped).__name__})" if wrapped is not None else kind
+
+    @property
+    def title(self) -> str:
+        """The class, and how often the model calls the layer if more than once."""
+        return f"{self.kind} ×{self.calls}" if self.calls > 1 else self.kind
 
 
 @dataclass(eq=False)
@@ -70,10 +76,11 @@ def model_graph(model: Any, expand_nested: bool = False) -> LayerGraph:
     boxes: dict[int, Box] = {}
     for operation in drawn.operations:
         box = boxes[id(operation)] = Box(operation)
-        for node in operation._inbound_nodes:
-            if id(node) in own:
-                _note(box.inputs, node.input_tensors)
-                _note(box.outputs, node.outputs)
+        calls = [node for node in operation._inbound_nodes if id(node) in own]
+        box.calls = len(calls)
+        for node in calls:
+            _note(box.inputs, node.input_tensors)
+            _note(box.outputs, node.outputs)
         if expand_nested and _holds_layers(operation):
             box.inner = model_graph(operation, True)
     arrows: dict[tuple[int, int], tuple[Box, Box]] = {}

@@ -31,6 +31,54 @@ def test_outputs_stand_where_their_inputs_stand() -> None:
     close(found[..., 4:], backward(X).numpy()[:, ::-1])
 
 
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU])
+@pytest.mark.parametrize("steps", [5, 12])
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_loop_for_both_gives_the_same_as_two(kind: Any, steps: int, turned: bool) -> None:
+    settings = {"return_sequences": True, "return_state": True, "go_backwards": turned}
+    made = {
+        name: layers.Bidirectional(
+            kind(4, **settings, use_cudnn=name),
+            backward_layer=kind(4, **{**settings, "go_backwards": not turned}),
+        )
+        for name in ("auto", False)
+    }
+    x = X[:, :steps]
+    for each in made.values():
+        each.build(x.shape)
+    together, apart = made.values()
+    assert together._fits(kind, None, None)
+    assert not apart._fits(kind, None, None)
+    together.set_weights(apart.get_weights())
+    count = 4 if kind is layers.LSTM else 2
+    start = [numbers(2, 4, seed=place) for place in range(count)]
+    for given in (None, start):
+        pairs = zip(together(x, initial_state=given), apart(x, initial_state=given), strict=True)
+        for a, b in pairs:
+            close(a.numpy(), b.numpy())
+
+
+def test_layers_that_do_more_do_not_share_a_loop() -> None:
+    class Own(layers.LSTM):
+        def call(self, *args: Any, **kwargs: Any) -> Any:
+            return super().call(*args, **kwargs)
+
+    for given, backward in (
+        (Own(4), Own(4, go_backwards=True)),
+        (layers.LSTM(4, activity_regularizer="l2"), None),
+        (layers.LSTM(4, recurrent_dropout=0.1), None),
+        (layers.LSTM(4), layers.LSTM(4, go_backwards=True, activation="relu")),
+        (layers.LSTM(4), layers.GRU(4, go_backwards=True)),
+        (layers.LSTM(4, dtype="float16"), None),
+    ):
+        layer = layers.Bidirectional(given, backward_layer=backward)
+        layer.build(X.shape)
+        assert not layer._can_attempt_fused_lstm(None)
+    before = layers.Bidirectional(layers.GRU(4, reset_after=False))
+    before.build(X.shape)
+    assert not before._can_attempt_fused_gru(None)
+
+
 def test_a_masked_step_gives_zeros_both_ways() -> None:
     mask = booleans("111011110110", "001111111110")
     layer = layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="sum")

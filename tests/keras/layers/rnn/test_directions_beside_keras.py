@@ -36,7 +36,8 @@ def both_ways(name: str, kind: str, call: Any = None, back: Any = None, **settin
 
 def stacked(name: str, *kinds: str, call: Any = None, **settings: Any) -> Case:
     def make(layers: Any) -> Any:
-        return layers.RNN(cells(layers, *kinds), **settings, name="layer")
+        cell = layers.StackedRNNCells(cells(layers, *kinds), name="stack")
+        return layers.RNN(cell, **settings, name="layer")
 
     return Case(name, make, (X,), call or {})
 
@@ -54,6 +55,11 @@ CASES = [
     both_ways("both ways masked", "GRU", call={"mask": MASK}, return_sequences=True),
     both_ways("both ways states", "LSTM", merge_mode=None, return_state=True),
     both_ways("both ways mixed", "LSTM", back="GRU", merge_mode="sum"),
+    both_ways("both ways states of GRU", "GRU", merge_mode="ave", **ALL),
+    both_ways(
+        "both ways started together", "LSTM", **ALL,
+        call={"initial_state": [numbers(2, 3, seed=i) for i in range(4)]},
+    ),
     both_ways(
         "both ways started", "SimpleRNN", return_state=True,
         call={"initial_state": [numbers(2, 3, seed=5), numbers(2, 3, seed=6)]},

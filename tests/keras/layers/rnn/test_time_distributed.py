@@ -150,5 +150,5 @@ def test_masks_pass_through() -> None:
     embedded = layers.Embedding(3, 4, mask_zero=True)(ids)
     found = layers.TimeDistributed(layers.Dense(2))(embedded)
     np.testing.assert_array_equal(found._keras_mask.numpy(), ids > 0)
-    with pytest.raises(ValueError, match="`keras.layers.Layer` instance"):
+    with pytest.raises(ValueError, match="`TimeDistributed` layer with"):
         layers.TimeDistributed(lambda x: x)

@@ -57,7 +57,7 @@ class BatchNormalization(Layer):
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
         self.renorm = renorm
-        self.renorm_clipping = _checked_clipping(renorm_clipping)
+        self.renorm_clipping = _checked_clipping(renorm_clipping) if renorm else renorm_clipping
         self.renorm_momentum = renorm_momentum
         self.supports_masking = True
         self.gamma: Any = None
@@ -173,19 +173,23 @@ class BatchNormalization(Layer):
     def _renormalized(self, x: Any, mean: Any, variance: Any) -> Any:
         """The batch's moments, corrected by a factor and an offset that take no gradient."""
         deviation = ops.sqrt(variance + self.epsilon)
-        factor = deviation / self.renorm_stddev
-        offset = (mean - self.renorm_mean) / self.renorm_stddev
-        limits = self.renorm_clipping or {}
-        if "rmax" in limits or "rmin" in limits:
-            factor = ops.clip(factor, limits.get("rmin", 0.0), limits.get("rmax", 3.4e38))
-        if "dmax" in limits:
+        # A deviation of 0 at the start must not divide.
+        slow = ops.maximum(self.renorm_stddev, self.epsilon**0.5)
+        factor = deviation / slow
+        offset = (mean - self.renorm_mean) / slow
+        limits = self.renorm_clipping
+        if limits.get("rmin") is not None:
+            factor = ops.maximum(factor, limits["rmin"])
+        if limits.get("rmax") is not None:
+            factor = ops.minimum(factor, limits["rmax"])
+        if limits.get("dmax") is not None:
             offset = ops.clip(offset, -limits["dmax"], limits["dmax"])
         factor, offset = ops.stop_gradient(factor), ops.stop_gradient(offset)
         self._follow(self.renorm_mean, mean, self.renorm_momentum)
         self._follow(self.renorm_stddev, deviation, self.renorm_momentum)
         self._follow(self.moving_mean, mean, self.momentum)
         self._follow(self.moving_stddev, deviation, self.momentum)
-        self.moving_variance.assign(ops.square(self.moving_stddev) - self.epsilon)
+        self.moving_variance.assign(ops.relu(ops.square(self.moving_stddev) - self.epsilon))
         shape = [1] * len(x.shape)
         shape[self.axis] = -1
 
@@ -222,9 +226,8 @@ class BatchNormalization(Layer):
         }
 
 
-def _checked_clipping(clipping: dict[str, float] | None) -> dict[str, float] | None:
-    if clipping is None:
-        return None
+def _checked_clipping(given: dict[str, float] | None) -> dict[str, float]:
+    clipping = given or {}
     unknown = set(clipping) - set(CLIPPINGS)
     if unknown:
         raise ArgumentError(
@@ -235,11 +238,12 @@ def _checked_clipping(clipping: dict[str, float] | None) -> dict[str, float] | N
                 f"values: {CLIPPINGS}",
             )
         )
-    if "rmax" in clipping and "rmin" in clipping and clipping["rmax"] < clipping["rmin"]:
+    least, most, shift = (clipping.get(key) for key in ("rmin", "rmax", "dmax"))
+    if least is not None and most is not None and most < least:
         raise ArgumentError(
             explain("BatchNormalization", "rmax should be greater than rmin", f"{clipping}")
         )
-    if clipping.get("dmax", 0) < 0:
+    if shift is not None and shift < 0:
         raise ArgumentError(
             explain("BatchNormalization", "dmax should be non-negative", f"{clipping}")
         )

@@ -32,6 +32,21 @@ def _axes(layer: str, axis: Any) -> Any:
     )
 
 
+def _in_order(axis: Any) -> list[int]:
+    """The axes as weights have them: sorted as they were written, so that -1 comes before 1."""
+    return sorted(axis) if isinstance(axis, (list, tuple)) else [axis]
+
+
+def _spread(vector: Any, x: Any, axes: list[int]) -> Any:
+    """A weight in the type of x, with an axis of size 1 for each axis that is not normalised."""
+    if vector is None:
+        return None
+    shape = [1] * len(x.shape)
+    for axis in axes:
+        shape[axis] = x.shape[axis]
+    return ops.reshape(ops.cast(vector, x.dtype), shape)
+
+
 class _Scaled(Layer):
     """A normalisation with a learned scale gamma and offset beta."""
 
@@ -51,6 +66,7 @@ class _Scaled(Layer):
             setattr(self, f"{kind}_regularizer", regularizers.get(given[f"{kind}_regularizer"]))
             setattr(self, f"{kind}_constraint", constraints.get(given[f"{kind}_constraint"]))
         self.supports_masking = True
+        self.autocast = False
         self.gamma: Any = None
         self.beta: Any = None
 
@@ -107,8 +123,8 @@ class LayerNormalization(_Scaled):
         self._keep(given)
 
     def build(self, input_shape: Any) -> None:
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        shape = tuple(input_shape[axis] for axis in axes)
+        self.axis = _in_order(self.axis)
+        shape = tuple(input_shape[axis] for axis in self.axis)
         if self.scale or self.rms_scaling:
             self.gamma = self._make("gamma", shape)
         if self.center and not self.rms_scaling:
@@ -116,36 +132,19 @@ class LayerNormalization(_Scaled):
 
     def call(self, inputs: Any) -> Any:
         x = ops.cast(inputs, _wide(inputs.dtype))
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        axes = [axis % len(x.shape) for axis in axes]
-        gamma = self._spread(self.gamma, x, axes)
-        beta = self._spread(self.beta, x, axes)
+        gamma = _spread(self.gamma, x, self.axis)
+        beta = _spread(self.beta, x, self.axis)
         if self.rms_scaling:
-            variance = ops.var(x, axis=axes, keepdims=True)
+            variance = ops.var(x, axis=self.axis, keepdims=True)
             x = x * ops.rsqrt(variance + self.epsilon)
         else:
-            mean, variance = ops.moments(x, axes=axes, keepdims=True)
+            mean, variance = ops.moments(x, axes=self.axis, keepdims=True)
             x = (x - mean) * ops.rsqrt(variance + self.epsilon)
         if gamma is not None:
             x = x * gamma
         if beta is not None:
             x = x + beta
         return ops.cast(x, self.compute_dtype)
-
-    def _spread(self, vector: Any, x: Any, axes: list[int]) -> Any:
-        """A weight with an axis of size 1 for each axis that is not normalised."""
-        if vector is None:
-            return None
-        vector = ops.cast(vector, x.dtype)
-        if axes == [len(x.shape) - 1]:
-            return vector
-        order = sorted(range(len(axes)), key=axes.__getitem__)
-        if order != list(range(len(axes))):
-            vector = ops.transpose(vector, order)
-        shape = [1] * len(x.shape)
-        for axis, size in zip(sorted(axes), vector.shape, strict=True):
-            shape[axis] = size
-        return ops.reshape(vector, shape)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -270,18 +269,14 @@ class RMSNormalization(Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape: Any) -> None:
-        axes = self.axis if isinstance(self.axis, (list, tuple)) else [self.axis]
-        shape = tuple(input_shape[axis] for axis in axes)
-        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", autocast=False)
+        self.axis = _in_order(self.axis)
+        shape = tuple(input_shape[axis] for axis in self.axis)
+        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones")
 
     def call(self, x: Any) -> Any:
-        axes = self.axis if isinstance(self.axis, (list, tuple)) else [self.axis]
-        scale = ops.convert_to_tensor(self.scale)
-        order = sorted(range(len(axes)), key=lambda i: axes[i] % len(x.shape))
-        if order != list(range(len(axes))):
-            scale = ops.transpose(scale, order)
-        found = ops.rms_normalization(x, scale=scale, axis=self.axis, epsilon=self.epsilon)
-        return ops.cast(found, self.compute_dtype)
+        wide = ops.cast(x, _wide(x.dtype))
+        found = ops.rms_normalization(wide, axis=self.axis, epsilon=self.epsilon)
+        return ops.cast(found * _spread(self.scale, wide, self.axis), x.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -323,4 +323,6 @@ def _remade(layer: Layer, direction: str, **changed: Any) -> Any:
     record = serialize_keras_object(layer)
     name = f"{direction}_{layer.name.removeprefix(f'{direction}_')}"
     record["config"] = {**record["config"], **changed, "name": name}
-    return deserialize_keras_object(record)
+    # Classes of the user's own need not be registered: here they are.
+    own = {type(each).__name__: type(each) for each in layer._flatten_layers()}
+    return deserialize_keras_object(record, custom_objects=own)
