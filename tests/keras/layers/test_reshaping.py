@@ -11,7 +11,7 @@ FIRST = {"data_format": "channels_first"}
 CASES = [
     Case("Cropping1D", LINE, unknown=(0, 1)),
     Case("Cropping1D", LINE, {"cropping": 2}),
-    Case("Cropping1D", LINE, {"cropping": (0, 3)}, masked=1),
+    Case("Cropping1D", LINE, {"cropping": (0, 3)}),
     Case("Cropping2D", IMAGE),
     Case("Cropping2D", IMAGE, {"cropping": 1}, unknown=(0, 2)),
     Case("Cropping2D", IMAGE, {"cropping": (1, 2)}),
@@ -48,7 +48,7 @@ CASES = [
     Case("Reshape", (2, 3, 4), {"target_shape": (12,)}),
     Case("Reshape", (2, 3, 4), {"target_shape": (2, -1, 3)}),
     Case("Reshape", (2, 3, 4), {"target_shape": [-1, 6]}, unknown=(0, 1)),
-    Case("Reshape", (2, 8), {"target_shape": (2, 2, 2)}, masked=1),
+    Case("Reshape", (2, 8), {"target_shape": (2, 2, 2)}),
     Case("Reshape", (2, 1), {"target_shape": ()}),
     Case("Permute", (2, 3, 4), {"dims": (2, 1)}, unknown=(0, 1)),
     Case("Permute", (2, 3, 4, 5), {"dims": [3, 1, 2]}),

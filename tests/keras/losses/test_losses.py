@@ -6,11 +6,10 @@ import inspect
 import pickle
 import warnings
 
-import jax
 import numpy as np
 import pytest
-from tests.keras.ops.gradients import OPTIONS
 from tests.keras.oracle import keras as real
+from tests.keras.programs import run_by_jax
 
 import thalweg as tw
 from thalweg.base.errors import ArgumentError, ShapeError
@@ -108,14 +107,6 @@ NAMES = sorted({class_of(name) for name, _, _ in CASES})
 
 def inputs_of(class_name):
     return next(inputs for name, inputs, _ in CASES if class_of(name) == class_name)
-
-
-def run_by_jax(function, *data):
-    """The results of a function of arrays that runs once, compiled as one program."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 1 / epsilon overflows in half precision
-        program = jax.jit(function).lower(*data).compile(compiler_options=OPTIONS)
-    return jax.tree_util.tree_map(np.asarray, program(*data))
 
 
 @functools.cache

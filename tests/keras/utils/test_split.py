@@ -136,7 +136,7 @@ def test_sizes_that_do_not_fit(sizes, kind, message):
         (Dataset.range(3).repeat(), ValueError, "a data set that ends"),
         (iter([np.ones(2), np.ones(3)]), ValueError, "one shape|equal shapes|shape"),
     ],
-    ids=str,
+    ids=range(8),
 )
 def test_what_is_no_data_set(dataset, kind, message):
     with pytest.raises(kind, match=message):

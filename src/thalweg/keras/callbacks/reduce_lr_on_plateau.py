@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.callbacks.learning_rate_scheduler import check_settable
 from thalweg.keras.callbacks.monitor import MonitorCallback
@@ -76,7 +78,8 @@ class ReduceLROnPlateau(MonitorCallback):
             self.wait = 0
         elif not self.in_cooldown():
             self.wait += 1
-            if self.wait >= self.patience and rate > self.min_lr:
+            # As float32, which the rate has been: 0.002 in it is a little more than 0.002.
+            if self.wait >= self.patience and rate > np.float32(self.min_lr):
                 self._reduce(epoch, rate)
 
     def _reduce(self, epoch: int, rate: float) -> None:

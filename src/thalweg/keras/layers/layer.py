@@ -426,7 +426,8 @@ class Layer(LayerState, LayerTypes, Operation):
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """The KerasTensors that a call gives, recorded in the graph."""
-        outputs = self.compute_output_spec(*args, **kwargs)
+        cast_args, cast_kwargs = tree.map_structure(self._cast_symbol, (args, kwargs))
+        outputs = self.compute_output_spec(*cast_args, **cast_kwargs)
         Node(self, args, kwargs, outputs)
         return outputs
 

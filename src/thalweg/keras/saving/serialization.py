@@ -391,7 +391,7 @@ def _of_module(
             return _from_name(config["config"], custom, objects)
         if name in objects and not config.get("registered_name"):
             with CustomObjectScope(custom), SafeModeScope(safe_mode):
-                found = objects[name]
+                found: Any = objects[name]
                 return (
                     found.from_config(config["config"] or {}) if isinstance(found, type) else found
                 )

@@ -196,7 +196,7 @@ class Softmax(_Pointwise):
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, tuple) else axis
+        self.axis = axis
 
     def _check_mask(self, inputs: Any, mask: Any) -> None:
         wanted, found = tuple(inputs.shape), tuple(mask.shape)

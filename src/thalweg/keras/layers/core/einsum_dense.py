@@ -138,16 +138,6 @@ def analyse(equation: str, bias_axes: str | None, input_shape: Any, output_shape
                     f"Input shape is {sizes[letter]}, and output shape is {size}.",
                 )
             )
-    for letter in left:
-        if letter not in result and letter not in kernel:
-            raise ArgumentError(
-                explain(
-                    "EinsumDense",
-                    "each axis of the input in the kernel or the result",
-                    f"Dimension '{letter}' was specified in the input '{left}' but has no "
-                    f"corresponding dim in the weight spec '{kernel}' or output spec '{result}'",
-                )
-            )
     for letter in result:
         if letter not in left and letter not in kernel:
             raise ArgumentError(

@@ -177,7 +177,7 @@ class BatchNormalization(Layer):
         slow = ops.maximum(self.renorm_stddev, self.epsilon**0.5)
         factor = deviation / slow
         offset = (mean - self.renorm_mean) / slow
-        limits = self.renorm_clipping
+        limits = self.renorm_clipping or {}
         if limits.get("rmin") is not None:
             factor = ops.maximum(factor, limits["rmin"])
         if limits.get("rmax") is not None:

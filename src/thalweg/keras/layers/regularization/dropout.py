@@ -130,8 +130,7 @@ class _SpatialDropout(Dropout):
         return (sizes[0], *ones, sizes[-1])
 
     def get_config(self) -> dict[str, Any]:
-        base = Layer.get_config(self)
-        config = {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": base["dtype"]}
+        config = {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
         return config if self.rank == 1 else {**config, "data_format": self.data_format}
 
 

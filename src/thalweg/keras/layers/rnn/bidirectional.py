@@ -172,9 +172,9 @@ class Bidirectional(Layer):
             layer.reset_after for layer in (self.forward_layer, self.backward_layer)
         )
 
-    def _fits(self, kind: type, mask: Any, initial_state: Any) -> bool:
+    def _fits(self, kind: Any, mask: Any, initial_state: Any) -> bool:
         layers = (self.forward_layer, self.backward_layer)
-        if mask is not None or self.stateful or not all(map(_is_own(kind), layers)):
+        if mask is not None or self.stateful or not all(_is_own(each, kind) for each in layers):
             return False
         count = sum(len(layer.state_size) for layer in layers)
         if initial_state is not None and len(initial_state) != count:
@@ -281,25 +281,21 @@ class _Pair:
         return type(self.first).advance(self, projected, states)
 
 
-def _is_own(kind: type) -> Any:
-    """Whether a layer is one of a kind, built, and does nothing but go along its cell."""
-
-    def is_own(layer: Any) -> bool:
-        return (
-            isinstance(layer, kind)
-            and type(layer).call is RNN.call
-            and type(layer).inner_loop is RNN.inner_loop
-            and layer.built
-            and layer.activity_regularizer is None
-            and layer.use_cudnn in (True, "auto")
-            and not layer.unroll
-            and is_plain(layer.cell, layer.compute_dtype)
-            and layer.cell.use_bias
-            and not layer.cell.dropout
-            and not layer.cell.recurrent_dropout
-        )
-
-    return is_own
+def _is_own(layer: Any, kind: Any) -> bool:
+    """True for a built layer of a kind that does nothing but go along its cell."""
+    return (
+        isinstance(layer, kind)
+        and type(layer).call is RNN.call
+        and type(layer).inner_loop is RNN.inner_loop
+        and layer.built
+        and layer.activity_regularizer is None
+        and layer.use_cudnn in (True, "auto")
+        and not layer.unroll
+        and is_plain(layer.cell, layer.compute_dtype)
+        and layer.cell.use_bias
+        and not layer.cell.dropout
+        and not layer.cell.recurrent_dropout
+    )
 
 
 def _check_layer(wanted: str, layer: Any) -> None:

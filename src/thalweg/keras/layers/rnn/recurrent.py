@@ -250,7 +250,7 @@ class RNN(Layer):
         """The last output, all outputs and the last states, of the cell along the sequence."""
         cell = self.cell
         states = initial_state if tree.is_nested(initial_state) else [initial_state]
-        settings = {
+        settings: dict[str, Any] = {
             "go_backwards": self.go_backwards,
             "unroll": self.unroll,
             "zero_output_for_mask": self.zero_output_for_mask,

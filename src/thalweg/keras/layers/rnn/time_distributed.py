@@ -131,7 +131,7 @@ def is_samplewise(layer: Layer, rank: int) -> bool:
     kind = type(layer)
     if f"{kind.__module__}.{kind.__name__}" in CHAINS:
         # The ranks within a model are not known here: -1 is the only axis from the end allowed.
-        parts = getattr(layer, "_operations", None) or layer.layers  # type: ignore[attr-defined]
+        parts = getattr(layer, "_operations", None) or layer.layers
         return all(isinstance(each, Layer) and is_samplewise(each, 0) for each in parts)
     if kind is Bidirectional:
         return all(
