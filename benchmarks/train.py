@@ -4,7 +4,7 @@
     python benchmarks/train.py --only cnn gpt         some models, some systems (words of the table)
     python benchmarks/train.py --quick                a few steps each: does it run?
     python benchmarks/train.py --json                 the same numbers for a program to read
-    python benchmarks/train.py --python torch=/other/python    systems in an environment of their own
+    python benchmarks/train.py --python torch=PATH    a Python that has what this one lacks
 
 Each case (a model on a system) has processes of its own: one with empty caches of compiled code,
 one with what the first left there, which is also timed. All systems get the same data, those with
@@ -31,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,10 @@ SYSTEMS = {
     "torch-channels-last": ("torch", "", {}),
 }
 OURS = ("thalweg", "thalweg-reference")
-STEPS, ROUNDS, SECONDS = 20, 15, 10.0
-"""Most steps of a round, most rounds, and about how long a case is timed; at least three rounds."""
+FIRST = 3
+"""Steps made one by one; their losses are compared."""
+ROUNDS, SECONDS = 15, 10.0
+"""Most rounds, and about how long a case is timed; at least three rounds, the first is left out."""
 
 
 # Models in Keras ----------------------------------------------------------------------------------
@@ -239,18 +241,19 @@ class Model:
     keras: Callable[[Any], Any]
     torch: Callable[[Any], Any]
     batch: int
+    steps: int  # of a round: enough for what an epoch itself costs to be lost in it
     shape: tuple[int, ...]
     kind: str = "classes"
     optimizer: str = "adam"
 
 
 MODELS = {
-    "empty": Model(empty, torch_empty, 1, (1,), "number", "sgd"),
-    "dense": Model(dense, torch_dense, 128, (784,)),
-    "cnn": Model(cnn, torch_cnn, 64, (28, 28, 1)),
-    "resnet": Model(resnet, torch_resnet, 64, (32, 32, 3), optimizer="momentum"),
-    "lstm": Model(lstm, torch_lstm, 32, (64,), "tokens"),
-    "gpt": Model(gpt, torch_gpt, 12, (64,), "tokens", "adamw"),
+    "empty": Model(empty, torch_empty, 1, 2000, (1,), "number", "sgd"),
+    "dense": Model(dense, torch_dense, 128, 100, (784,)),
+    "cnn": Model(cnn, torch_cnn, 64, 20, (28, 28, 1)),
+    "resnet": Model(resnet, torch_resnet, 64, 10, (32, 32, 3), optimizer="momentum"),
+    "lstm": Model(lstm, torch_lstm, 32, 20, (64,), "tokens"),
+    "gpt": Model(gpt, torch_gpt, 12, 40, (64,), "tokens", "adamw"),
 }
 
 
@@ -272,107 +275,122 @@ def data(name: str, steps: int) -> tuple[list[np.ndarray], np.ndarray]:
 # One case, in a process of its own ----------------------------------------------------------------
 
 
-def run_case(name: str, system: str, is_timed: bool, steps: int, seconds: float) -> dict[str, Any]:
-    """The figures of a model on a system, of which the import is already done."""
+def run_case(name: str, system: str, steps: int, seconds: float) -> dict[str, Any]:
+    """The figures of a model on a system of which the import is already done."""
     run = run_torch if system.startswith("torch") else run_keras
-    rounds = run(name, system, steps)
-    found: dict[str, Any] = {"first": next(rounds), "losses": next(rounds)}
-    if is_timed:
-        times: list[float] = []
-        while len(times) < ROUNDS and (len(times) < 3 or sum(times) * steps < seconds):
-            times.append(next(rounds))
-        found["ms"] = 1e3 * statistics.median(times[1:])  # the first is for getting warm
+    clock = Clock(steps, seconds)
+    run(name, system, steps, clock)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found["megabytes"] = peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    megabytes = peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    found = {"first": clock.first, "losses": clock.losses, "megabytes": megabytes}
+    if clock.rounds:
+        found["ms"] = 1e3 * statistics.median(clock.rounds[1:]) / steps
     return found
 
 
-def run_keras(name: str, system: str, steps: int) -> Iterator[Any]:
-    """Seconds to the first step, the losses of three steps, then seconds a step of each round."""
+class Clock:
+    """Takes the time of the first step and of rounds, until it has enough of them."""
+
+    def __init__(self, steps: int, seconds: float):
+        self.steps = steps
+        self.seconds = seconds
+        self.first = 0.0
+        self.losses: list[float] = []
+        self.rounds: list[float] = []
+        self.start = 0.0
+
+    def begin(self) -> None:
+        self.start = time.perf_counter()
+
+    def end(self) -> None:
+        self.rounds.append(time.perf_counter() - self.start)
+
+    def note_loss(self, loss: float) -> None:
+        """One of the first steps was made, by `train_on_batch` and the like."""
+        if not self.losses:
+            self.first = time.perf_counter() - self.start
+        self.losses.append(loss)
+
+    @property
+    def has_enough(self) -> bool:
+        count, spent = len(self.rounds), sum(self.rounds)
+        return not self.seconds or count >= ROUNDS or (count >= 3 and spent > self.seconds)
+
+
+def run_keras(name: str, system: str, steps: int, clock: Clock) -> None:
+    """The first steps one by one, then rounds, each an epoch of `fit`."""
     keras = importlib.import_module(SYSTEMS[system][0])
     model = MODELS[name]
     inputs, y = data(name, steps)
-    x = inputs if len(inputs) > 1 else inputs[0]
-    start = time.perf_counter()
-    keras.utils.set_random_seed(0)
-    network = model.keras(keras)
-    network.set_weights([weights(i, each.shape) for i, each in enumerate(network.get_weights())])
     optimizers = {
         "sgd": lambda: keras.optimizers.SGD(0.01),
         "momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
         "adam": lambda: keras.optimizers.Adam(1e-3),
         "adamw": lambda: keras.optimizers.AdamW(1e-3, weight_decay=0.1),
     }
-    losses = keras.losses
-    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(
-        optimizers[model.optimizer](),
-        losses.MeanSquaredError() if model.kind == "number" else loss,
-        jit_compile="auto",
-    )
-    values = []
-    for step in range(3):
+    clock.begin()
+    network = model.keras(keras)
+    network.set_weights([initial(index, each) for index, each in enumerate(network.weights)])
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = "mean_squared_error" if model.kind == "number" else cross_entropy
+    network.compile(optimizers[model.optimizer](), loss)
+    mean = 0.0
+    for step in range(FIRST):
         part = slice(step * model.batch, (step + 1) * model.batch)
-        batch = [each[part] for each in inputs]
-        logs = network.train_on_batch(
-            batch if len(batch) > 1 else batch[0], y[part], return_dict=True
-        )
-        values.append(float(logs["loss"]))
-        if not step:
-            yield time.perf_counter() - start
-    # The loss that is reported is the mean over the steps so far.
-    yield [values[0], 2 * values[1] - values[0], 3 * values[2] - 2 * values[1]]
+        x = [each[part] for each in inputs]
+        logs = network.train_on_batch(x if len(x) > 1 else x[0], y[part], return_dict=True)
+        # What is reported is the mean of all steps so far.
+        last, mean = mean, float(logs["loss"])
+        clock.note_loss((step + 1) * mean - step * last)
 
     class Timer(keras.callbacks.Callback):
-        seconds = 0.0
-
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.start = time.perf_counter()
+            clock.begin()
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.seconds = time.perf_counter() - self.start
+            clock.end()
+            self.model.stop_training = clock.has_enough
 
-    timer = Timer()
-    while True:
-        network.fit(x, y, model.batch, verbose=0, shuffle=False, callbacks=[timer])
-        yield timer.seconds / steps
+    if not clock.has_enough:
+        x = inputs if len(inputs) > 1 else inputs[0]
+        network.fit(x, y, model.batch, epochs=ROUNDS, verbose=0, shuffle=False, callbacks=[Timer()])
 
 
-def weights(index: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The same initial weights for all: small numbers for matrices, ones for vectors."""
+def initial(index: int, variable: Any) -> np.ndarray:
+    """The same initial weights for all systems with Keras' API."""
+    shape, name = tuple(variable.shape), variable.name
     if len(shape) < 2:
-        return np.ones(shape, "float32") if shape else np.zeros(shape, "float32")
+        return np.full(shape, float(name in ("gamma", "moving_variance")), "float32")
     scale = math.sqrt(1 / math.prod(shape[:-1]))
     return scale * np.random.default_rng(index).standard_normal(shape, "float32")
 
 
-def run_torch(name: str, system: str, steps: int) -> Iterator[Any]:
-    """As `run_keras`, in a plain loop; its weights are PyTorch's own."""
+def run_torch(name: str, system: str, steps: int, clock: Clock) -> None:
+    """As `run_keras`, in a plain loop; the initial weights are PyTorch's own."""
     torch = importlib.import_module("torch")
     model = MODELS[name]
     inputs, y = data(name, steps)
     tensors = [torch.from_numpy(each) for each in inputs]
     target = torch.from_numpy(y if model.kind == "number" else y.astype("int64"))
-    start = time.perf_counter()
-    torch.manual_seed(0)
-    network = model.torch(torch)
     layout = torch.contiguous_format
     if len(model.shape) == 3:
         # The pictures are laid out before the clock runs, as a data loader would.
-        is_last = system.endswith("last")
-        layout = torch.channels_last if is_last else layout
+        layout = torch.channels_last if system.endswith("last") else layout
         tensors = [each.permute(0, 3, 1, 2).contiguous(memory_format=layout) for each in tensors]
-        network = network.to(memory_format=layout)
     optimizers = {
         "sgd": lambda p: torch.optim.SGD(p, 0.01),
         "momentum": lambda p: torch.optim.SGD(p, 0.01, momentum=0.9),
         "adam": lambda p: torch.optim.Adam(p, 1e-3),
         "adamw": lambda p: torch.optim.AdamW(p, 1e-3, weight_decay=0.1),
     }
+    functional = torch.nn.functional
+    compute = functional.mse_loss if model.kind == "number" else functional.cross_entropy
+    clock.begin()
+    torch.manual_seed(0)
+    network = model.torch(torch)
+    if len(model.shape) == 3:
+        network = network.to(memory_format=layout)
     optimizer = optimizers[model.optimizer](network.parameters())
-    squared = torch.nn.functional.mse_loss
-    entropy = torch.nn.functional.cross_entropy
-    compute = squared if model.kind == "number" else entropy
 
     def one(step: int) -> Any:
         part = slice(step * model.batch, (step + 1) * model.batch)
@@ -386,16 +404,12 @@ def run_torch(name: str, system: str, steps: int) -> Iterator[Any]:
         optimizer.step()
         return loss.detach()
 
-    values = []
-    for step in range(3):
-        values.append(float(one(step)))
-        if not step:
-            yield time.perf_counter() - start
-    yield values
-    while True:
-        start = time.perf_counter()
-        float(sum(one(step) for step in range(steps)))
-        yield (time.perf_counter() - start) / steps
+    for step in range(FIRST):
+        clock.note_loss(float(one(step)))
+    while not clock.has_enough:
+        clock.begin()
+        float(sum(one(step) for step in range(steps)))  # the sum waits for all of them
+        clock.end()
 
 
 # All cases ----------------------------------------------------------------------------------------
@@ -460,11 +474,11 @@ def import_seconds(system: str, python: str, environment: dict[str, str]) -> flo
 def measure(name: str, system: str, python: str, options: argparse.Namespace) -> dict[str, Any]:
     """A row of the table: the case with an empty cache, then with a warm one and timed."""
     row: dict[str, Any] = {"model": name, "system": system}
-    steps, seconds = (4, 0.5) if options.quick else (STEPS, SECONDS)
+    steps, seconds = (FIRST + 1, 0.1) if options.quick else (MODELS[name].steps, SECONDS)
     with tempfile.TemporaryDirectory() as cache:
         environment = surroundings(system, cache, options.threads)
         for is_timed in (False, True):
-            task = json.dumps([name, system, is_timed, steps, seconds])
+            task = json.dumps([name, system, steps, seconds * is_timed])
             try:
                 done = subprocess.run(
                     [python, __file__, "--case", task],
@@ -486,7 +500,7 @@ def measure(name: str, system: str, python: str, options: argparse.Namespace) ->
 
 
 def judge(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Ratios to Thalweg's native backend, in place; for each model the best peer, and their mean."""
+    """The best peer of each model and the mean of its ratios; rows get their ratio to Thalweg."""
     best: dict[str, Any] = {}
     for name in MODELS:
         timed = {row["system"]: row for row in rows if row["model"] == name and "ms" in row}

@@ -402,7 +402,7 @@ class Tensor:
             )
         if not isinstance(self.shape[0], int):
             self._refuse("for", "Use scan, map or vmap over an axis of unknown size.")
-        return (self[index] for index in range(self.shape[0]))  # type: ignore[index]
+        return (self[index] for index in range(int(self.shape[0])))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()

@@ -27,11 +27,13 @@ class Graph:
             for symbol in node.input_tensors:
                 if any(id(each) in ends for each in node.outputs if each is not None):
                     continue
-                parent = node_of(symbol)
+                parent = _source(symbol, ends)
+                if parent is None:
+                    continue
                 depths[parent] = max(depth + 1, depths.get(parent, 0))
         for symbol in inputs:
-            node = node_of(symbol)
-            if node.operation not in operation_depths:
+            node = _source(symbol, ends)
+            if node is not None and node.operation not in operation_depths:
                 operation_depths[node.operation] = 0
                 first_met[node.operation] = -1
                 depths[node] = 0
@@ -92,6 +94,13 @@ def node_of(symbol: KerasTensor) -> Node:
     return history.operation._inbound_nodes[history.node_index]
 
 
+def _source(symbol: KerasTensor, ends: set[int]) -> Node | None:
+    """The call that a symbol comes from; None for an input that was made by hand."""
+    if id(symbol) in ends and getattr(symbol, "_keras_history", None) is None:
+        return None
+    return node_of(symbol)
+
+
 def _walk(
     inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]
 ) -> tuple[list[Node], dict[Operation, int]]:
@@ -102,7 +111,8 @@ def _walk(
     post_order: list[Node] = []
     first_met: dict[Operation, int] = {}
     for output in outputs:
-        pending: list[tuple[Node, bool]] = [(node_of(output), False)]
+        start = _source(output, ends)
+        pending: list[tuple[Node, bool]] = [] if start is None else [(start, False)]
         while pending:
             node, is_done = pending.pop()
             if is_done:
@@ -124,8 +134,8 @@ def _walk(
             if any(id(each) in ends for each in node.outputs):
                 continue
             for symbol in reversed(node.input_tensors):
-                parent = node_of(symbol)
-                if parent not in finished and parent not in underway:
+                parent = _source(symbol, ends)
+                if parent is not None and parent not in finished and parent not in underway:
                     pending.append((parent, False))
     return post_order, first_met
 
@@ -149,7 +159,11 @@ class Function(Operation):
         for what, symbols in (("inputs", self._inputs), ("outputs", self._outputs)):
             if not symbols:
                 raise ArgumentError(
-                    explain(type(self).__name__, f"at least one tensor in `{what}`", f"{what}=[]")
+                    explain(
+                        type(self).__name__,
+                        f"at least one tensor; `{what}` argument cannot be empty",
+                        f"{what}={inputs if what == 'inputs' else outputs}",
+                    )
                 )
             for symbol in symbols:
                 if not isinstance(symbol, KerasTensor):
@@ -280,7 +294,6 @@ def _check_shape(name: str, given: Sequence[Any], wanted: KerasTensor) -> None:
             explain(
                 name,
                 f"an input `{wanted.name}` of shape {wanted.shape}",
-                f"input with shape {sizes} is incompatible with the shape that the function was "
-                "made with",
+                f"incompatible inputs: one of shape {sizes}",
             )
         )

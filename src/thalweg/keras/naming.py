@@ -5,13 +5,15 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from thalweg.base.errors import ArgumentTypeError, explain
+from thalweg.base.errors import ArgumentError, explain
 
 
 class _Names(threading.local):
     def __init__(self) -> None:
         self.scopes: list[str] = []
+        self.caller: Any = None
 
 
 _names = _Names()
@@ -50,16 +52,52 @@ def reset_uids() -> None:
     _uids.clear()
 
 
-@contextmanager
-def name_scope(name: str, **_: object) -> Iterator[str]:
-    """Within this block the paths of variables start with `name`."""
-    if not isinstance(name, str):
-        raise ArgumentTypeError(explain("name_scope", "`name` to be a string", f"name={name!r}"))
-    _names.scopes.append(name)
-    try:
-        yield name
-    finally:
-        _names.scopes.pop()
+class name_scope:
+    """Within this block the paths of variables have `name` at the end of what is around.
+
+    `override_parent` is a path to put in the place of what is around; where the block around is one
+    of the same `caller` and name, it stays unless `deduplicate` is False. Raises ArgumentError for
+    names with slashes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        caller: Any = None,
+        deduplicate: bool = True,
+        override_parent: str | None = None,
+    ):
+        if not isinstance(name, str) or "/" in name:
+            raise ArgumentError(
+                explain(
+                    "name_scope",
+                    "`name` without slashes; Argument `name` must be a string and cannot contain "
+                    "character `/`",
+                    f"name={name}",
+                )
+            )
+        self.name = name
+        self.caller = caller
+        self.deduplicate = deduplicate
+        self.override_parent = override_parent
+        self._former: list[list[str]] = []
+        self._callers: list[Any] = []
+
+    def __enter__(self) -> "name_scope":
+        self._former.append(_names.scopes)
+        around = _names.scopes
+        if self.override_parent is not None:
+            around = [part for part in self.override_parent.split("/") if part]
+        is_same = self.caller is not None and _names.caller is self.caller
+        if not (self.deduplicate and is_same and around and around[-1] == self.name):
+            _names.scopes = [*around, self.name]
+        self._callers.append(_names.caller)
+        _names.caller = self.caller
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _names.scopes = self._former.pop()
+        _names.caller = self._callers.pop()
 
 
 @contextmanager

@@ -176,13 +176,28 @@ class Operation:
             ) from error
 
     def get_config(self) -> dict[str, Any]:
-        """The name and the constructor's arguments, as plain data."""
-        config: dict[str, Any] = {"name": self.name}
+        """The name and the constructor's arguments, as plain data.
+
+        Raises NotImplementedError for arguments that cannot be written, where a class needs its
+        own.
+        """
+        if not is_automatic(type(self)):
+            return {"name": self.name}
         settings = constructor_arguments(self)
-        if settings is None:
-            return config
-        config.update(serialize_dict(settings))
-        return {**config, "name": self.name}
+        try:
+            config = None if settings is None else serialize_dict(settings)
+        except (TypeError, ValueError):
+            config = None
+        if config is None:
+            raise NotImplementedError(
+                explain(
+                    f"{type(self).__name__}.get_config",
+                    "named arguments of the constructor that can be written to a file",
+                    f"Object {self.name} was created by passing others",
+                    "Return a dict with all arguments from a get_config of your own.",
+                )
+            )
+        return {**config, "name": self.name} if _takes_name(type(self)) else config
 
     get_config.is_automatic = True  # type: ignore[attr-defined]
 
@@ -258,22 +273,29 @@ def is_automatic(cls: type) -> bool:
     return getattr(cls.get_config, "is_automatic", False)  # type: ignore[attr-defined]
 
 
+def _takes_name(cls: type) -> bool:
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    return "name" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
 def _is_record(value: Any) -> bool:
     return isinstance(value, dict) and "class_name" in value and "config" in value
 
 
 def constructor_arguments(instance: Any) -> dict[str, Any] | None:
-    """The arguments that an object was made with, by name; None where they have no names."""
+    """The arguments that an object was made with, by name and with defaults.
+
+    None where they have no names.
+    """
     args, kwargs = instance.__dict__.get("_arguments", ((), {}))
     init = type(instance).__init__
     try:
         bound = inspect.signature(init).bind(instance, *args, **kwargs)
     except (TypeError, ValueError):
         return None
+    bound.apply_defaults()
     found: dict[str, Any] = {}
     for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
-        if name not in bound.arguments:
-            continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             return None
         if parameter.kind is parameter.VAR_KEYWORD:

@@ -166,7 +166,7 @@ def standardize_shape(shape: Any) -> tuple[int | None, ...]:
     if not isinstance(shape, Iterable) or isinstance(shape, (str, bytes)):
         text = "Undefined shapes are not supported." if shape is None else ""
         raise ArgumentError(
-            explain("shape", "a tuple of sizes", f"Cannot convert '{shape}' to a shape.", text)
+            explain("shape", "a tuple of sizes", f"Cannot convert '{shape!s}' to a shape.", text)
         )
     return tuple(_standardize_size(size, shape) for size in shape)
 

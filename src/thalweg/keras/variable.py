@@ -76,6 +76,7 @@ class StatelessScope:
         self.collect_losses = collect_losses
         self.initialize_variables = initialize_variables
         self.losses: list[Any] = []
+        self._owners: list[Any] = []
         self.state_mapping: dict[int, Any] = {}
         self._former: StatelessScope | None = None
         for variable, value in state_mapping or ():
@@ -83,7 +84,8 @@ class StatelessScope:
                 raise ArgumentError(
                     explain(
                         "StatelessScope",
-                        "all keys in `state_mapping` to be Variable instances",
+                        "variables as keys; all keys in argument `mapping` must be Variable "
+                        "instances",
                         f"invalid reference variable in StatelessScope: {variable!r}",
                     )
                 )
@@ -92,7 +94,8 @@ class StatelessScope:
                 raise ArgumentError(
                     explain(
                         "StatelessScope",
-                        f"all values to match the shape of the variable, {variable.shape}",
+                        f"shape {variable.shape}; all values in argument `mapping` must be tensors "
+                        "with a shape that matches the corresponding variable shape",
                         f"invalid variable value in StatelessScope: {variable.path} of shape "
                         f"{value.shape}",
                     )
@@ -107,9 +110,21 @@ class StatelessScope:
     def __exit__(self, *exception: object) -> None:
         _scopes.stateless = self._former
 
-    def add_loss(self, loss: Any) -> None:
-        """Collect a loss of a layer that is called within."""
+    def add_loss(self, loss: Any, owner: Any = None) -> None:
+        """Collect a loss of a layer that is called within, the `owner`."""
         self.losses.append(loss)
+        self._owners.append(owner)
+
+    def losses_of(self, owner: Any) -> list[Any]:
+        """The losses that a layer added within."""
+        pairs = zip(self.losses, self._owners, strict=True)
+        return [loss for loss, each in pairs if each is owner]
+
+    def forget_losses(self, owner: Any) -> None:
+        """Drop the losses that a layer added within, before it is called again."""
+        kept = [index for index, each in enumerate(self._owners) if each is not owner]
+        self.losses[:] = [self.losses[index] for index in kept]
+        self._owners[:] = [self._owners[index] for index in kept]
 
     def add_update(self, update: tuple["Variable", Any]) -> None:
         """Note a new value of a variable."""
@@ -178,11 +193,11 @@ class Variable(EngineVariable):
         self._autocast = bool(autocast)
         self._constraint: Any = None
         self._regularizer: Any = None
-        self.overwrite_with_gradient = False
+        self._overwrite_with_gradient = False
         with outside():
             value = _initial_value(initializer, shape, dtype, name)
         super().__init__(value, name=name, trainable=bool(trainable))
-        self._shape = tuple(self._type.shape)
+        self._shape: tuple[int, ...] = tuple(map(int, self._type.shape))
         self._dtype = self._type.dtype.name
 
     @property
@@ -245,7 +260,7 @@ class Variable(EngineVariable):
             return self.value
 
     @property
-    def dtype(self) -> str:  # type: ignore[override]
+    def dtype(self) -> str:
         """The element type as it reads now, as a string."""
         cast = _scopes.autocast
         return cast if cast is not None and self._autocast and self._is_float() else self._dtype
@@ -292,6 +307,36 @@ class Variable(EngineVariable):
     def regularizer(self, value: Any) -> None:
         self._regularizer = _callable("regularizer", value)
 
+    @property
+    def overwrite_with_gradient(self) -> bool:
+        """Whether optimizers put the gradient in the value's place, as for scales of float8."""
+        return self._overwrite_with_gradient
+
+    @overwrite_with_gradient.setter
+    def overwrite_with_gradient(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise ArgumentTypeError(
+                explain("Variable", "`overwrite_with_gradient` must be a boolean.", repr(value))
+            )
+        self._overwrite_with_gradient = value
+
+    def __bool__(self) -> bool:
+        self._check_scalar("if", "A Keras Variable cannot be used as a boolean.")
+        return super().__bool__()
+
+    def __int__(self) -> int:
+        self._check_scalar("int", "Only scalar arrays can be converted to Python scalars.")
+        return super().__int__()
+
+    def __float__(self) -> float:
+        self._check_scalar("float", "Only scalar arrays can be converted to Python scalars.")
+        return super().__float__()
+
+    def _check_scalar(self, where: str, wanted: str) -> None:
+        if self._shape:
+            do = "Index it, or reduce it with keras.ops.all, any, sum or mean."
+            raise ArgumentTypeError(explain(where, wanted, f"{self._path} of {self._shape}", do))
+
     def __repr__(self) -> str:
         head = f"<Variable path={self.path}, shape={self.shape}, dtype={self._dtype}"
         value = self._tensor
@@ -321,8 +366,8 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> Tenso
         raise ArgumentError(
             explain(
                 f"Variable {name}",
-                "a shape: when creating a Variable from an initializer, the `shape` argument "
-                "should be specified",
+                "a shape. When creating a Variable from an initializer, the `shape` argument should "
+                "be specified",
                 f"initializer={initializer} and shape={shape}",
             )
         )
@@ -433,7 +478,9 @@ def _callable(name: str, value: Any) -> Any:
     if value is not None and not callable(value):
         raise ArgumentError(
             explain(
-                "Variable", f"a {name} that can be called", f"Invalid value for {name}: {value}"
+                "Variable",
+                f"a {name} that can be called",
+                f"Invalid value for attribute `{name}`: {value!r:.60}",
             )
         )
     return value

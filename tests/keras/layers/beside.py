@@ -3,6 +3,7 @@
 All cases of a file are compiled as one JAX program, quickly and badly: it runs once.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -178,3 +179,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return value
+
+
+def check_signatures(name: str) -> None:
+    """Compare the arguments and defaults of a layer's methods with those of real Keras'."""
+    ours, theirs = getattr(keras.layers, name), getattr(real.layers, name)
+    for method in ("__init__", "call", "build", "compute_output_shape", "compute_output_spec"):
+        if method in vars(theirs):
+            assert _parameters(getattr(ours, method)) == _parameters(getattr(theirs, method))
+    own = [base for base in theirs.__mro__ if base is not real.layers.Layer]
+    own = own[: next(i for i, base in enumerate(own) if issubclass(real.layers.Layer, base))]
+    public = {each for base in own for each in vars(base) if not each.startswith("_")}
+    assert not public - set(dir(ours))
+
+
+def _parameters(method: Any) -> list[tuple[str, Any]]:
+    found = inspect.signature(method).parameters.values()
+    return [(each.name, each.default) for each in found]

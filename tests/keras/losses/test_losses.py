@@ -6,6 +6,7 @@ import inspect
 import pickle
 import warnings
 
+import jax
 import numpy as np
 import pytest
 from tests.keras.oracle import keras as real

@@ -86,7 +86,7 @@ CASES = [
     ("PearsonCorrelation", REAL_NUMBERS, {}),
     ("ConcordanceCorrelation", REAL_NUMBERS, {}),
     ("R2Score", REAL_NUMBERS, {}),
-    ("R2Score", REAL_NUMBERS, {"class_aggregation": None, "num_regressors": 2}),
+    ("R2Score", REAL_NUMBERS, {"class_aggregation": None}),
     ("R2Score", REAL_NUMBERS, {"class_aggregation": "variance_weighted_average"}),
     ("F1Score", LABELS, {}),
     ("F1Score", LABELS, {"average": "macro", "threshold": 0.4}),
@@ -126,7 +126,11 @@ CASES = [
     ),
     ("AUC", LABELS, {"label_weights": [1.0, 2.0, 0.5, 0.0], "num_thresholds": 5}),
     ("IoU", NUMBERS, {"num_classes": CLASSES, "target_class_ids": [0, 2], "sparse_y_pred": False}),
-    ("BinaryIoU", YES, {"target_class_ids": [1], "threshold": 0.3, "dtype": "float32"}),
+    (
+        "BinaryIoU",
+        (numbers(2), floats()),
+        {"target_class_ids": [1], "threshold": 0.3, "dtype": "float32"},
+    ),
     ("MeanIoU", (numbers(5), numbers(5)), {"num_classes": 4, "ignore_class": 1}),
     ("OneHotIoU", ONE_HOT, {"num_classes": CLASSES, "target_class_ids": [1]}),
     ("OneHotMeanIoU", ONE_HOT, {"num_classes": CLASSES, "dtype": "float32"}),
@@ -152,22 +156,23 @@ class Ours:
     metrics = metrics
 
 
+def weights_of(index, weights):
+    """The first batch has no weights, the second has, where they are not for integers."""
+    return (None, weights[1] if WEIGHTED[index] else None)
+
+
 def wanted_values():
-    """The states after the batches and the results, without weights and with them."""
+    """The states after the batches, and the results."""
     made_metrics = [made(real, case) for case in CASES]
 
     def all_of(data, weights):
         found = []
-        for metric, batches, is_weighted in zip(made_metrics, data, WEIGHTED, strict=True):
-            pair = []
-            for each in (None, weights) if is_weighted else (None,):
-                state = metric.stateless_reset_state()
-                for batch in range(BATCHES):
-                    row = None if each is None else each[batch]
-                    given = [x[batch] for x in batches]
-                    state = metric.stateless_update_state(state, *given, sample_weight=row)
-                pair.append((state, metric.stateless_result(state)))
-            found.append(pair)
+        for index, (metric, batches) in enumerate(zip(made_metrics, data, strict=True)):
+            state = metric.stateless_reset_state()
+            for batch, weight in enumerate(weights_of(index, weights)):
+                given = [x[batch] for x in batches]
+                state = metric.stateless_update_state(state, *given, sample_weight=weight)
+            found.append((state, metric.stateless_result(state)))
         return found
 
     values = run_by_jax(all_of, [data for _, data, _ in CASES], WEIGHTS)
@@ -187,19 +192,16 @@ def case_name(index):
 
 @pytest.mark.parametrize("index", range(len(CASES)), ids=case_name)
 def test_state_and_result(index, wanted):
-    (pairs, names), (_, data, _) = wanted[index], CASES[index]
+    ((state, result), names), (_, data, _) = wanted[index], CASES[index]
     metric = made(Ours, CASES[index])
     assert [(v.name, v.shape, v.dtype) for v in metric.variables] == names
-    for (state, result), weights in zip(pairs, (None, WEIGHTS), strict=False):
-        metric.reset_state()
-        for batch in range(BATCHES):
-            weight = None if weights is None else weights[batch]
-            metric.update_state(*(x[batch] for x in data), sample_weight=weight)
-        for variable, value in zip(metric.variables, state, strict=True):
-            np.testing.assert_allclose(variable.numpy(), value, rtol=2e-5, atol=1e-6)
-        found = metric.result()
-        np.testing.assert_allclose(found, result, rtol=2e-5, atol=1e-6)
-        assert found.shape == result.shape and found.dtype.name == str(result.dtype)
+    for batch, weight in enumerate(weights_of(index, WEIGHTS)):
+        metric.update_state(*(x[batch] for x in data), sample_weight=weight)
+    for variable, value in zip(metric.variables, state, strict=True):
+        np.testing.assert_allclose(variable.numpy(), value, rtol=2e-5, atol=1e-6)
+    found = metric.result()
+    np.testing.assert_allclose(found, result, rtol=2e-5, atol=1e-6)
+    assert found.shape == result.shape and found.dtype.name == str(result.dtype)
     metric.reset_state()
     assert all(not variable.numpy().any() for variable in metric.variables)
 
@@ -215,7 +217,7 @@ def test_traced_for_any_batch(index):
         traced.update_state(*data, sample_weight=weight)
         return traced.result()
 
-    weights = WEIGHTS if WEIGHTED[index] else np.ones_like(WEIGHTS)
+    weights = WEIGHTS if WEIGHTED[index] else np.ones(WEIGHTS.shape, "int32")
     step = tw.function(step, shapes={"data": ("batch", ...), "weight": ("batch",)})
     for batch, rows in enumerate((slice(None), slice(2, None))):
         batches = [tw.asarray(x[batch][rows]) for x in data]
@@ -330,7 +332,7 @@ def test_labels_that_are_no_class_do_not_count():
     np.testing.assert_allclose(rows.total_cm.numpy(), [[0.5, 0], [2.0, 2.5]])
 
 
-def test_adjusting_by_more_regressors_than_samples():
+def test_adjusting_by_the_number_of_regressors():
     y_true, y_pred = np.array([[1.0], [2.0], [4.0]]), np.array([[1.5], [2.0], [3.5]])
     plain = metrics.R2Score()
     plain.update_state(y_true, y_pred)
@@ -338,6 +340,11 @@ def test_adjusting_by_more_regressors_than_samples():
         metric = metrics.R2Score(num_regressors=count)
         metric.update_state(y_true, y_pred)
         assert float(metric.result()) == float(plain.result())
+    for count in (1, 4):
+        pair = metrics.R2Score(num_regressors=count), real.metrics.R2Score(num_regressors=count)
+        for metric in pair:
+            metric.update_state(*(x[0] for x in REAL_NUMBERS))
+        assert float(pair[0].result()) == pytest.approx(float(pair[1].result()), rel=1e-5)
     constant = metrics.R2Score()
     constant.update_state(np.ones((3, 1)), np.full((3, 1), 2.0))
     assert float(constant.result()) == 0.0
@@ -476,7 +483,7 @@ def test_metrics_of_ones_own():
     assert [v.path for v in metric.variables] == ["largest/largest", *_paths(metric)]
     assert float(metric(np.ones(3), np.array([0.0, 3.0, 1.0]))) == 2.0
     state = metric.stateless_update_state(metric.variables, np.ones(2), np.array([9.0, 0.0]))
-    assert [float(each) for each in state] == [8.0, 4 / 3 + 4.5, 2.0, 0.0]
+    assert [float(each) for each in state] == [8.0, 13.0, 5.0, 0.0]
     assert float(metric.stateless_result(state)) == 8.0 and float(metric.result()) == 2.0
     assert [float(each) for each in metric.stateless_reset_state()] == [0.0] * 4
     with pytest.raises(ArgumentError, match="metric_variables"):

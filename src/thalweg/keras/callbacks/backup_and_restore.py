@@ -86,11 +86,11 @@ class BackupAndRestore(SavesAtTimes, Callback):
 
     def _load(self) -> dict[str, Any] | None:
         """The state in the backup, which the model has taken; None where there is no backup."""
-        pairs = (
+        places = (
             (self._weights_path, self._training_metadata_path),
             (self._prev_weights_path, self._prev_training_metadata_path),
         )
-        pairs = [pair for pair in pairs if os.path.exists(pair[0])]
+        pairs = [pair for pair in places if os.path.exists(pair[0])]
         for number, (weights, metadata) in enumerate(pairs):
             try:
                 state = load_training_state(self.model, weights)

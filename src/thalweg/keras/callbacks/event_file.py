@@ -117,20 +117,19 @@ def _strings(values: Sequence[bytes], shape: Sequence[int]) -> bytes:
     return found + b"".join(field(8, value) for value in values)
 
 
-def _value(tag: str, tensor: bytes, plugin: str, content: bytes, data_class: int) -> bytes:
-    plugin_data = field(1, plugin) + field(2, content)
-    metadata = field(1, plugin_data) + field(4, data_class)
+def _value(tag: str, tensor: bytes, plugin: str, data_class: int) -> bytes:
+    metadata = field(1, field(1, plugin)) + field(4, data_class)
     return field(1, field(1, tag) + field(8, tensor) + field(9, metadata))
 
 
 def scalar(tag: str, value: Any) -> bytes:
     """A summary with one number, kept as float32."""
-    return _value(tag, _numbers(np.asarray(value, np.float32)), "scalars", b"", SCALAR)
+    return _value(tag, _numbers(np.asarray(value, np.float32)), "scalars", SCALAR)
 
 
 def text(tag: str, value: str) -> bytes:
     """A summary with a text, shown as Markdown."""
-    return _value(tag, _strings([value.encode()], ()), "text", b"", TENSOR)
+    return _value(tag, _strings([value.encode()], ()), "text", TENSOR)
 
 
 def histogram(tag: str, values: Any, bins: int = 30) -> bytes:
@@ -147,7 +146,7 @@ def histogram(tag: str, values: Any, bins: int = 30) -> bytes:
     else:
         counts, edges = np.histogram(array, bins)
         rows = np.stack([edges[:-1], edges[1:], counts.astype(np.float64)], axis=1)
-    return _value(tag, _numbers(rows), "histograms", b"", TENSOR)
+    return _value(tag, _numbers(rows), "histograms", TENSOR)
 
 
 def images(tag: str, pictures: Iterable[np.ndarray]) -> bytes:
@@ -156,7 +155,7 @@ def images(tag: str, pictures: Iterable[np.ndarray]) -> bytes:
     height, width = found[0].shape[:2]
     sizes = [str(width).encode(), str(height).encode()]
     strings = _strings(sizes + [png(each) for each in found], (len(found) + 2,))
-    return _value(tag, strings, "images", b"", BLOBS)
+    return _value(tag, strings, "images", BLOBS)
 
 
 def graph(nodes: Iterable[tuple[str, str, Sequence[str], Sequence[tuple[int, ...]]]]) -> bytes:

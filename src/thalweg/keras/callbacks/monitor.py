@@ -1,6 +1,6 @@
 """MonitorCallback: what watches one metric and knows which way is better."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import ops
@@ -18,7 +18,7 @@ class MonitorCallback(Callback):
     value comes. A change below `min_delta` is none.
     """
 
-    state_attributes = ("best",)
+    state_attributes: ClassVar[tuple[str, ...]] = ("best",)
 
     def __init__(
         self,

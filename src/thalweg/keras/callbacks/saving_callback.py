@@ -1,6 +1,6 @@
 """What callbacks that save have in common: when it is time, and whether the model is worth it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.callbacks.monitor import MonitorCallback
@@ -43,7 +43,7 @@ class SavesAtTimes:
 class Checkpoint(SavesAtTimes, MonitorCallback):
     """Saves the model at times, or when a metric is better than ever; a subclass says where to."""
 
-    state_attributes = ("best", "_batches_since_saving", "_last_batch_seen")
+    state_attributes: ClassVar[tuple[str, ...]] = ("best", "_batches_since_saving", "_last_batch_seen")
 
     def __init__(
         self,

@@ -129,7 +129,8 @@ class TensorBoard(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._train_batch += 1
-        if self._profiler is not None and self._train_batch == self._profiled[1]:
+        end = self._profiled[1] if self._profiled is not None else None
+        if self._profiler is not None and self._train_batch == end:
             self._stop_profiling()
         step = self._train_batch - 1
         if self.write_steps_per_second:

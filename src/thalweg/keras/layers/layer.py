@@ -504,7 +504,7 @@ class Layer(LayerState, LayerTypes, Operation):
             *self._paired("trainable_variables", trainable_variables),
             *self._paired("non_trainable_variables", non_trainable_variables),
         ]
-        with StatelessScope(state_mapping=pairs) as scope:
+        with StatelessScope(state_mapping=pairs, collect_losses=return_losses) as scope:
             outputs = self(*args, **kwargs)
             losses = self.losses if return_losses else None
         state = []
@@ -541,11 +541,11 @@ class Layer(LayerState, LayerTypes, Operation):
                     )
                 )
         scope = stateless_scope()
-        if scope is not None and scope.collect_losses:
-            for each in tree.flatten(loss):
-                scope.add_loss(each)
-            return
-        self._losses.extend(tree.flatten(loss))
+        for each in tree.flatten(loss):
+            if scope is None:
+                self._losses.append(each)
+            elif scope.collect_losses:
+                scope.add_loss(each, owner=self)
 
     @property
     def losses(self) -> list[Any]:
@@ -553,14 +553,18 @@ class Layer(LayerState, LayerTypes, Operation):
         if self._losses_override:
             return list(self._losses_override)
         found: list[Any] = []
+        scope = stateless_scope()
         for layer in self._flatten_layers():
-            found.extend(layer._losses)
+            found.extend(layer._losses if scope is None else scope.losses_of(layer))
         for variable in self.trainable_weights:
             if variable.regularizer is not None:
                 found.append(variable.regularizer(variable))
         return found
 
     def _clear_losses(self) -> None:
+        scope = stateless_scope()
+        if scope is not None:
+            scope.forget_losses(self)
         self._losses.clear()
         self._losses_override.clear()
         for layer in self._layers:
@@ -589,16 +593,10 @@ class Layer(LayerState, LayerTypes, Operation):
         """The constructor's arguments, where they are plain values or serializable objects."""
         given = constructor_arguments(self) or {}
         parameters = inspect.signature(type(self).__init__).parameters
-        config = {}
-        for name, parameter in list(parameters.items())[1:]:
-            if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                continue
-            if name in given:
-                config[name] = given[name]
-            elif parameter.default is not parameter.empty:
-                config[name] = parameter.default
         found = {}
-        for name, value in config.items():
+        for name, value in given.items():
+            if name not in parameters:
+                continue
             try:
                 found[name] = serialize_keras_object(value)
             except (TypeError, ValueError):

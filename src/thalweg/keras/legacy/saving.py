@@ -68,8 +68,8 @@ def deserialize_keras_object(
     """
     if identifier is None:
         return None
-    tables = (custom_objects, scoped_objects(), get_custom_objects(), module_objects)
-    tables = tuple(table for table in tables if table)
+    given = (custom_objects, scoped_objects(), get_custom_objects(), module_objects)
+    tables = tuple(table for table in given if table)
     if isinstance(identifier, dict):
         return _made(identifier, tables, custom_objects, printable_module_name)
     if isinstance(identifier, str):

@@ -113,7 +113,8 @@ _SHORT = {
     "mse": mean_squared_error,
     "msle": mean_squared_logarithmic_error,
 }
-_OBJECTS: dict[str, Any] = {each.__name__: each for each in (*_CLASSES, *_FUNCTIONS)}
+_ALL: tuple[Any, ...] = (*_CLASSES, *_FUNCTIONS)
+_OBJECTS: dict[str, Any] = {each.__name__: each for each in _ALL}
 _OBJECTS |= _SHORT | {name.upper(): function for name, function in _SHORT.items()}
 _OBJECTS["LossFunctionWrapper"] = LossFunctionWrapper
 
@@ -186,5 +187,5 @@ def get(identifier: Any) -> Any:
     return interpreted("loss", identifier, _OBJECTS)
 
 
-register_builtins("keras.losses", {each.__name__: each for each in (*_CLASSES, *_FUNCTIONS)})
+register_builtins("keras.losses", {each.__name__: each for each in _ALL})
 register_builtins("keras.src.losses.losses", {"LossFunctionWrapper": LossFunctionWrapper})

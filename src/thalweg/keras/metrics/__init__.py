@@ -239,4 +239,5 @@ def get(identifier: Any) -> Any:
     return interpreted("metric", identifier, _OBJECTS)
 
 
-register_builtins("keras.metrics", {each.__name__: each for each in (*_CLASSES, *_FUNCTIONS)})
+_ALL: tuple[Any, ...] = (*_CLASSES, *_FUNCTIONS)
+register_builtins("keras.metrics", {each.__name__: each for each in _ALL})

@@ -547,7 +547,7 @@ class AUC(Metric):
         self._init_from_thresholds = thresholds is not None
         self.num_thresholds = len(inner) + 2
         # The ends lie outside of 0 to 1, so that every prediction is above the first.
-        self.thresholds = [-settings.epsilon(), *inner, 1.0 + settings.epsilon()]
+        self._thresholds = [-settings.epsilon(), *inner, 1.0 + settings.epsilon()]
         self.multi_label = multi_label
         self.num_labels = num_labels
         self.label_weights = (
@@ -559,6 +559,11 @@ class AUC(Metric):
             self._build(())
         elif num_labels:
             self._build((num_labels,))
+
+    @property
+    def thresholds(self) -> list[float]:
+        """The thresholds, from just below 0 to just above 1."""
+        return list(self._thresholds)
 
     def _build(self, labels: tuple[int, ...]) -> None:
         for each in COUNTS:
@@ -622,12 +627,19 @@ class AUC(Metric):
                     "multi_label=True, but neither num_labels nor a batch",
                 )
             )
-        tp, fp, tn, fn = (getattr(self, each).value for each in COUNTS)
-        if self.curve is AUCCurve.PR and self.summation_method is AUCSummationMethod.INTERPOLATION:
-            parts = _interpolated_precision(tp, fp, fn)
-        else:
-            x, y = _curve(self.curve, tp, fp, tn, fn)
-            parts = (x[:-1] - x[1:]) * _heights(self.summation_method, y)
+        is_interpolated = self.summation_method is AUCSummationMethod.INTERPOLATION
+        if is_interpolated and self.curve is AUCCurve.PR:
+            return self.interpolate_pr_auc()
+        x, y = _curve(self.curve, *(getattr(self, each).value for each in COUNTS))
+        return self._over_labels((x[:-1] - x[1:]) * _heights(self.summation_method, y))
+
+    def interpolate_pr_auc(self) -> Any:
+        """The area under precision over recall, interpolated as Davis and Goadrich 2006 do."""
+        counts = (self.true_positives, self.false_positives, self.false_negatives)
+        return self._over_labels(_interpolated_precision(*(each.value for each in counts)))
+
+    def _over_labels(self, parts: Any) -> Any:
+        """The sum of the parts of an area, and the mean over labels."""
         area = ops.sum(parts, axis=0)
         if not self.multi_label:
             return area
@@ -654,7 +666,7 @@ class AUC(Metric):
         }
         if self._init_from_thresholds:
             # The ends were added here.
-            config["thresholds"] = self.thresholds[1:-1]
+            config["thresholds"] = self._thresholds[1:-1]
         return config
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.array.creation import zeros
 from thalweg.base.errors import ArgumentError, explain
-from thalweg.keras import dtype_policies, initializers, naming, settings
+from thalweg.keras import dtype_policies, initializers, naming, settings, tree
 from thalweg.keras.saving.registration import register_builtins
 from thalweg.keras.tracking import Tracker
 from thalweg.keras.variable import StatelessScope, Variable
@@ -124,7 +124,7 @@ class Metric:
     def stateless_result(self, metric_variables: Sequence[Any]) -> Any:
         """The value for the given state."""
         with StatelessScope(state_mapping=self._paired(metric_variables)):
-            return self.result()
+            return values_of(self.result())
 
     def stateless_reset_state(self) -> list:
         """The state of the beginning."""
@@ -170,6 +170,11 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def values_of(result: Any) -> Any:
+    """A result with the present values of variables in their places."""
+    return tree.map_structure(lambda x: x.value if isinstance(x, Variable) else x, result)
 
 
 def _is_variable(x: Any) -> bool:

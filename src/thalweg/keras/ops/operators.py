@@ -1,10 +1,12 @@
-"""The operators of KerasTensor: each is the public op of its name."""
+"""The operators of KerasTensor and Variable: each is the public op of its name."""
 
 from collections.abc import Callable
 from typing import Any
 
+from thalweg.array.operators import OPERANDS
 from thalweg.keras.ops import core, numpy
 from thalweg.keras.symbol import KerasTensor
+from thalweg.keras.variable import Variable
 
 BINARY: dict[str, Callable] = {
     "add": numpy.add,
@@ -42,6 +44,16 @@ def _reflected(function: Callable) -> Callable:
     return lambda self, other: function(other, self)
 
 
+def _where_known(method: Callable) -> Callable:
+    """The operator for what is a tensor or becomes one; other operands have their own."""
+    known = (*OPERANDS, KerasTensor)
+
+    def operator(self: Any, other: Any) -> Any:
+        return method(self, other) if isinstance(other, known) else NotImplemented
+
+    return operator
+
+
 def _unary(function: Callable) -> Callable:
     return lambda self: function(self)
 
@@ -50,6 +62,8 @@ def _install() -> None:
     for name, function in BINARY.items():
         setattr(KerasTensor, f"__{name}__", _forward(function))
         setattr(KerasTensor, f"__r{name}__", _reflected(function))
+        setattr(Variable, f"__{name}__", _where_known(_forward(function)))
+        setattr(Variable, f"__r{name}__", _where_known(_reflected(function)))
     for name, function in COMPARISONS.items():
         setattr(KerasTensor, f"__{name}__", _forward(function))
     for name, function in UNARY.items():
@@ -65,6 +79,8 @@ def _install() -> None:
     }
     for name, member in members.items():
         setattr(KerasTensor, name, member)
+    for name in ("__invert__", "__round__"):
+        setattr(Variable, name, getattr(KerasTensor, name))
 
 
 _install()

@@ -165,7 +165,7 @@ class Optimizer(OptimizerState):
     def iterations(self) -> Any:
         """The number of updates so far: an int32 scalar."""
         steps = self.gradient_accumulation_steps
-        return self._iterations // steps if steps else self._iterations
+        return self._iterations.value // steps if steps else self._iterations
 
     @property
     def learning_rate(self) -> Any:
@@ -394,7 +394,7 @@ class Optimizer(OptimizerState):
         return [gradient for gradient, _ in kept], [variable for _, variable in kept]
 
     def _is_due(self, steps: int) -> Tensor:
-        return (self._iterations + 1) % steps == 0
+        return (self._iterations.value + 1) % steps == 0
 
     def _apply_present(self, gradients: list[Tensor], variables: list[Any]) -> None:
         steps = self.gradient_accumulation_steps

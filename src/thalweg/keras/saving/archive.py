@@ -109,7 +109,8 @@ def load_model(
         return _read(container, custom_objects, compile, safe_mode)
     path = latest_file(_local(filepath, "load_model"), needs_model=True)
     if os.path.isdir(path) and os.path.exists(os.path.join(path, CONFIG)):
-        return _read(FolderContainer(path), custom_objects, compile, safe_mode)
+        folder: Any = FolderContainer(path)
+        return _read(folder, custom_objects, compile, safe_mode)
     if path.endswith(".keras"):
         with _opened(path) as file:
             return _read(ZipContainer(file, path), custom_objects, compile, safe_mode)
@@ -252,9 +253,10 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
 @contextlib.contextmanager
 def _reader(path: str, make_reader: Callable | None, most_bytes: int) -> Iterator[WeightsReader]:
     if path.endswith(".json"):
-        with contextlib.closing(ShardReader(path, most_bytes)) as reader:
-            yield reader
+        with contextlib.closing(ShardReader(path, most_bytes)) as shards:
+            yield shards
         return
+    reader: Any
     with _opened(path) as file:
         if make_reader is not None:
             reader = make_reader(file, path, most_bytes)

@@ -76,7 +76,8 @@ class KerasFileEditor:
             for folder in inner:
                 place = place.setdefault(folder, {})
             place[key] = source.read(dataset)
-            attributes = dict(found.parent.attrs)
+            with source.guarded("attributes"):
+                attributes = dict(found.parent.attrs)
             if attributes:
                 self.object_metadata["/" + "/".join(inner)] = attributes
 

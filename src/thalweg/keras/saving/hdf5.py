@@ -8,6 +8,7 @@ does not have. Reading goes step by step through plain groups to plain datasets,
 is refused before it is followed or allocated.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import IO, Any
@@ -110,6 +111,10 @@ def write_dataset(group: Any, name: str, array: np.ndarray) -> None:
 # ---- reading -------------------------------------------------------------------------------------
 
 
+DAMAGES = (OSError, RuntimeError, ValueError, KeyError, TypeError, UnicodeError)
+"""What h5py raises for a file that is damaged, depending on where."""
+
+
 class H5File:
     """An HDF5 file that is read with care.
 
@@ -125,7 +130,7 @@ class H5File:
         self._file = file
         try:
             self.root = door.h5py().File(file, "r")
-        except (OSError, RuntimeError, ValueError) as error:
+        except DAMAGES as error:
             file.close()
             raise damaged(origin, f"what is no whole HDF5 file: {error}") from None
 
@@ -159,35 +164,38 @@ class H5File:
 
     def read(self, dataset: Any) -> np.ndarray:
         """The array of a dataset that `dataset` gave."""
-        try:
+        with self.guarded("array"):
             return as_numbers(dataset)
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise damaged(self.origin, f"an unreadable {dataset.name}: {error}") from None
 
     def _step(self, parent: Any, path: str) -> Any:
         place = parent
         for part in path.strip("/").split("/"):
             if part in ("", "."):
                 raise refused(self.origin, f"the path {path!r}")
-            if not isinstance(place, door.h5py().Group):
+            if not isinstance(place, door.h5py().Group) or not self.is_plain(place, part):
                 return None
-            try:
-                if not self.is_plain(place, part):
-                    return None
+            with self.guarded(f"{part!r:.80}"):
                 place = place[part]
-            except FileError:
-                raise
-            except (OSError, RuntimeError, KeyError, ValueError) as error:
-                raise damaged(self.origin, f"an unreadable {part!r}: {error}") from None
         return place
+
+    @contextlib.contextmanager
+    def guarded(self, what: str) -> Iterator[None]:
+        """Within this block what h5py says of a damaged file is said as FileError."""
+        try:
+            yield
+        except FileError:
+            raise
+        except DAMAGES as error:
+            raise damaged(self.origin, f"an unreadable {what}: {error}") from None
 
     def is_plain(self, group: Any, name: str) -> bool:
         """True if a group has a member of that name, False if not. Raises FileError for links."""
         h5py = door.h5py()
-        links, encoded = group.id.links, name.encode("utf-8", "surrogateescape")
-        if not links.exists(encoded):
-            return False
-        kind = links.get_info(encoded).type
+        encoded = name.encode("utf-8", "surrogateescape")
+        with self.guarded(f"{name!r:.80}"):
+            if not group.id.links.exists(encoded):
+                return False
+            kind = group.id.links.get_info(encoded).type
         if kind != h5py.h5l.TYPE_HARD:
             named = {h5py.h5l.TYPE_SOFT: "SoftLink", h5py.h5l.TYPE_EXTERNAL: "ExternalLink"}
             raise refused(
@@ -196,13 +204,27 @@ class H5File:
             )
         return True
 
-    def is_dataset(self, group: Any, name: str) -> bool:
-        """True for a member that is a dataset, or a link to who knows what."""
+    def arrays(self, group: Any) -> list[str]:
+        """The names in a group of all that is no group: datasets, and links to who knows what."""
         h5g = door.h5py().h5g
-        kind = h5g.get_objinfo(group.id, name.encode("utf-8", "surrogateescape"), False).type
-        return kind != h5g.GROUP
+        with self.guarded("group"):
+            names = [(name, name.encode("utf-8", "surrogateescape")) for name in group]
+            return [
+                name
+                for name, encoded in names
+                if h5g.get_objinfo(group.id, encoded, False).type != h5g.GROUP
+            ]
+
+    def attribute(self, place: Any, name: str) -> Any:
+        """The value of an attribute, or None."""
+        with self.guarded(f"attribute {name}"):
+            return place.attrs.get(name)
 
     def _check(self, dataset: Any) -> None:
+        with self.guarded("array"):
+            self._check_storage(dataset)
+
+    def _check_storage(self, dataset: Any) -> None:
         name = dataset.name
         settings = dataset.id.get_create_plist()
         if dataset.external:
@@ -241,13 +263,13 @@ class H5File:
         h5py = door.h5py()
         while pending:
             place, inner, depth = pending.pop()
-            number = h5py.h5o.get_info(place.id).addr
+            with self.guarded("group"):
+                number, names = h5py.h5o.get_info(place.id).addr, list(place)
             if number in seen or depth > MOST_DEPTH:
                 raise refused(self.origin, f"the group {place.name} within itself")
             seen.add(number)
             below = []
-            for name in place:
-                self.is_plain(place, name)
+            for name in names:
                 found = self._step(place, name)
                 if isinstance(found, h5py.Group):
                     below.append((found, f"{inner}{name}/", depth + 1))
@@ -303,10 +325,10 @@ class H5View(Mapping[str, np.ndarray]):
         return self._source.read(found)
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._group if self._source.is_dataset(self._group, name))
+        return iter(self._source.arrays(self._group))
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._source.arrays(self._group))
 
 
 def open_h5(path: Any, most_bytes: int | None = None) -> H5File:

@@ -149,7 +149,7 @@ def load_model(source: H5File, custom_objects: Any, compile: bool, safe_mode: bo
 
 
 def _json(source: H5File, attribute: str) -> Any:
-    text = source.root.attrs.get(attribute)
+    text = source.attribute(source.root, attribute)
     if text is None:
         return None
     if not isinstance(text, (str, bytes)):
@@ -222,7 +222,7 @@ def load_weights(
 ) -> None:
     """Read the weights in a file into a model. Errors: FileError, ArgumentError."""
     group = source.root
-    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
+    if all(source.attribute(group, f"layer_names{each}") is None for each in ("", "0")):
         group = source.group(group, "model_weights") or group
     names = _names(source, group, "layer_names")
     _LegacyWeights(source, group, model, skip_mismatch).load(names, by_name)
@@ -313,15 +313,15 @@ def _values(source: H5File, group: Any) -> list[np.ndarray]:
 
 
 def _names(source: H5File, group: Any, attribute: str) -> list[str]:
-    places = [attribute]
-    if attribute not in group.attrs:
-        places = []
-        while f"{attribute}{len(places)}" in group.attrs:
-            places.append(f"{attribute}{len(places)}")
+    values = [source.attribute(group, attribute)]
+    if values[0] is None:
+        values = []
+        while (more := source.attribute(group, f"{attribute}{len(values)}")) is not None:
+            values.append(more)
     found = []
-    for place in places:
-        for name in np.atleast_1d(group.attrs[place]):
-            if not isinstance(name, (str, bytes)):
-                raise damaged(source.origin, f"{place} of {group.name} that are no texts")
+    for name in (name for value in values for name in np.atleast_1d(value)):
+        if not isinstance(name, (str, bytes)):
+            raise damaged(source.origin, f"{attribute} of {group.name} that are no texts")
+        with source.guarded(attribute):
             found.append(name.decode() if isinstance(name, bytes) else name)
     return found

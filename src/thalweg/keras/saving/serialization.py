@@ -278,7 +278,7 @@ def deserialize_keras_object(
     if name == "function":
         return _function(config, custom_objects)
     if name == "type":
-        return _type(inner)
+        return _type(str(inner))
     if not isinstance(inner, dict):
         raise _not_a(dict, name, config)
     cls = _class_of(config, custom_objects)
@@ -392,9 +392,8 @@ def _of_module(
         if name in objects and not config.get("registered_name"):
             with CustomObjectScope(custom), SafeModeScope(safe_mode):
                 found: Any = objects[name]
-                return (
-                    found.from_config(config["config"] or {}) if isinstance(found, type) else found
-                )
+                is_class = isinstance(found, type)
+                return found.from_config(config["config"] or {}) if is_class else found
         return deserialize_keras_object(config, custom, safe_mode)
     if isinstance(config, PLAIN):
         return config
@@ -430,7 +429,7 @@ def _class_of(config: dict[str, Any], custom: Mapping[str, Any] | None) -> Any:
     return found
 
 
-_ARTICLES = {dict: "a dict", str: "a non-null str", list: "a list or a tuple"}
+_ARTICLES: dict[Any, str] = {dict: "a dict", str: "a non-null str", list: "a list or a tuple"}
 
 
 def _not_a(kind: type, name: str, config: dict[str, Any]) -> ConfigError:

@@ -88,7 +88,7 @@ def children(obj: Any) -> Iterator[tuple[str, Any]]:
     lists_layers = (builtin("keras", "Functional"), builtin("keras", "Sequential"))
     if isinstance(obj, lists_layers):
         yield "layers", obj.layers
-    skipped = _skipped(type(obj))
+    skipped = _skipped(type(obj))  # type: ignore[arg-type]
     for name in sorted(dir(obj), key=lambda name: (name.startswith("_"), name)):
         if name.startswith("__") or name in skipped:
             continue

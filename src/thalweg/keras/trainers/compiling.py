@@ -21,7 +21,7 @@ from typing import Any
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import losses, metrics, ops, tree
 from thalweg.keras.losses.loss import Loss, LossFunctionWrapper
-from thalweg.keras.metrics.metric import Metric
+from thalweg.keras.metrics.metric import Metric, values_of
 from thalweg.keras.metrics.reduction import Mean, MeanMetricWrapper
 from thalweg.keras.naming import to_snake_case
 
@@ -240,7 +240,8 @@ class CompileLoss:
 
     def _choices(self, outputs: _Outputs) -> Any:
         """The losses with their weights, in the nesting of the losses."""
-        loss, weights = _listed_by_name(self._user_loss, outputs), self._user_loss_weights
+        loss = _listed_by_name(self._user_loss, outputs)
+        weights: Any = self._user_loss_weights
         if weights is None or not tree.is_nested(weights):
             return tree.map_structure(lambda each: _Choice(each, weights), loss)
         if not tree.is_nested(loss) and len(tree.flatten(weights)) == outputs.count:
@@ -596,7 +597,7 @@ class CompileMetrics(Metric):
                     name = f"{prefix}{metric.name}"
                     if is_weighted and name in found:
                         name = f"{prefix}weighted_{metric.name}"
-                    found[_free(name, found)] = metric.result()
+                    found[_free(name, found)] = values_of(metric.result())
         return found
 
     def get_config(self) -> dict[str, Any]:

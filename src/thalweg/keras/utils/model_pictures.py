@@ -58,7 +58,7 @@ class Shown:
             facts.append(_dtypes(box))
         if self.activations:
             facts.append(_activation(box.layer))
-        if self.trainable and getattr(box.layer, "weights", ()):
+        if self.trainable and getattr(box.layer, "weights", None):
             facts.append("trainable" if box.layer.trainable else "frozen")
         told = "  ".join(fact for fact in facts if fact)
         return [*found, told] if told else found

@@ -21,6 +21,7 @@ class Convolution(Layer):
     rank: int
     WEIGHTS: tuple[str, ...] = ("kernel",)
     SETTINGS: tuple[str, ...] = ()
+    ALLOWS_CAUSAL = False
 
     def _set_up(
         self,
@@ -37,7 +38,7 @@ class Convolution(Layer):
         self.kernel_size = sizes("kernel_size", kernel_size, self.rank, name)
         self.strides = sizes("strides", strides, self.rank, name)
         self.dilation_rate = sizes("dilation_rate", dilation_rate, self.rank, name)
-        self.padding = padding_of(padding, name, allow_causal=self.rank == 1)
+        self.padding = padding_of(padding, name, self.ALLOWS_CAUSAL and self.rank == 1)
         self.data_format = standardize_data_format(data_format)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -50,9 +51,9 @@ class Convolution(Layer):
             raise ArgumentError(
                 explain(
                     name,
-                    "strides or dilation; `strides > 1` not supported in conjunction with "
-                    "`dilation_rate > 1`",
-                    f": strides={self.strides} and dilation_rate={self.dilation_rate}",
+                    "strides or dilation",
+                    "`strides > 1` not supported in conjunction with `dilation_rate > 1`. Received: "
+                    f"strides={self.strides} and dilation_rate={self.dilation_rate}",
                 )
             )
         if self.padding == "causal" and self.data_format == "channels_first":
@@ -68,21 +69,26 @@ class Convolution(Layer):
             raise ArgumentError(
                 explain(
                     name,
-                    "a number of filters above 0; Invalid value for argument `filters`. Expected a "
-                    "strictly positive value",
-                    f"filters={filters}",
+                    "a number of filters above 0",
+                    "Invalid value for argument `filters`. Expected a strictly positive value. "
+                    f"Received filters={filters}.",
                 )
             )
         if groups <= 0:
             raise ArgumentError(
-                explain(name, "The number of groups must be a positive integer", f"groups={groups}")
+                explain(
+                    name,
+                    "a number of groups above 0",
+                    f"The number of groups must be a positive integer. Received: groups={groups}.",
+                )
             )
         if filters is not None and filters % groups:
             raise ArgumentError(
                 explain(
                     name,
-                    "The number of filters must be evenly divisible by the number of groups",
-                    f"groups={groups}, filters={filters}",
+                    "groups of equal size",
+                    "The number of filters must be evenly divisible by the number of groups. "
+                    f"Received: groups={groups}, filters={filters}.",
                 )
             )
 
@@ -177,6 +183,7 @@ class Convolution(Layer):
 
 
 class _Conv(Convolution):
+    ALLOWS_CAUSAL = True
     SETTINGS = (
         "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups",
     )  # fmt: skip
@@ -296,7 +303,6 @@ class _ConvTranspose(Convolution):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = filters
         self._check_filters(filters)
-        padding = padding_of(padding, type(self).__name__, allow_causal=False)
         self._set_up(
             kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, given
         )
@@ -414,8 +420,7 @@ class _DepthwiseConv(Convolution):
         )
 
     def call(self, inputs: Any) -> Any:
-        padded, padding = self._padded(inputs)
-        return self._finished(self._convolved(padded, self.kernel, padding))
+        return self._finished(self._convolved(inputs, self.kernel, self.padding))
 
 
 def _multiplier(layer: str, value: Any) -> int:
@@ -423,8 +428,9 @@ def _multiplier(layer: str, value: Any) -> int:
         raise ArgumentError(
             explain(
                 layer,
-                "Invalid value for argument `depth_multiplier`. Expected a strictly positive value",
-                f"depth_multiplier={value}",
+                "a multiplier above 0",
+                "Invalid value for argument `depth_multiplier`. Expected a strictly positive value. "
+                f"Received depth_multiplier={value}.",
             )
         )
     return value
@@ -511,8 +517,7 @@ class _SeparableConv(Convolution):
         )
 
     def call(self, inputs: Any) -> Any:
-        padded, padding = self._padded(inputs)
-        return self._finished(self._convolved(padded, self.depthwise_kernel, padding))
+        return self._finished(self._convolved(inputs, self.depthwise_kernel, self.padding))
 
 
 class SeparableConv1D(_SeparableConv):

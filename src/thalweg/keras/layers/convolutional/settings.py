@@ -12,21 +12,22 @@ def sizes(
 ) -> tuple[int, ...]:
     """An integer or a tuple of them as `rank` integers. Raises ArgumentError for other values."""
     found = (value,) * rank if isinstance(value, int) else value
-    wanted = f"The `{name}` argument must be a tuple of {rank} integers"
+    wanted = f"{rank} integers"
+    text = f"The `{name}` argument must be a tuple of {rank} integers. Received {name}={value}"
     try:
         found = tuple(int(each) for each in found)
     except (TypeError, ValueError):
-        raise ArgumentError(explain(layer, wanted, f"{name}={value}")) from None
+        raise ArgumentError(explain(layer, wanted, text)) from None
     if len(found) != rank:
-        raise ArgumentError(explain(layer, wanted, f"{name}={value}"))
+        raise ArgumentError(explain(layer, wanted, text))
     bad = {each for each in found if each < 0 or (each == 0 and not allow_zero)}
     if bad:
         sign = ">=" if allow_zero else ">"
         raise ArgumentError(
             explain(
                 layer,
-                wanted,
-                f"{name}={value}, including values {bad} that do not satisfy `value {sign} 0`",
+                f"{wanted} {sign} 0",
+                f"{text}, including values {bad} that do not satisfy `value {sign} 0`",
             )
         )
     return found

@@ -95,14 +95,19 @@ class _Cropping(_Spatial):
         return self.cropping
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
+        kind = type(self).__name__
+
         def cropped(index: int, size: int) -> int:
             rest = size - sum(self._crop()[index])
             if rest <= 0:
                 raise ShapeError(
                     explain(
                         self.name,
-                        "to leave something of each axis",
-                        f"input_shape={tuple(input_shape)}, cropping={self.cropping}. {self.TOO_MUCH}",
+                        f"to leave something of each axis; `cropping` parameter of `{kind}` layer "
+                        "must be smaller than the input shape",
+                        "Values in `cropping` argument should be smaller than the corresponding "
+                        f"spatial dimension of the input. input_shape={tuple(input_shape)}, "
+                        f"cropping={self.cropping}",
                     )
                 )
             return rest

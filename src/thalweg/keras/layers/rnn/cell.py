@@ -133,12 +133,15 @@ def _with_forget_ones(initializer: Callable, units: int) -> Callable:
     return initialize
 
 
+def is_own(cell: Any) -> bool:
+    """True for a cell of this package, or of a class that keeps its call."""
+    if not isinstance(cell, GatedCell) or type(cell).__call__ is not Layer.__call__:
+        return False
+    owner = next(base for base in type(cell).__mro__ if "call" in vars(base))
+    return owner.__module__.startswith("thalweg.keras.layers.rnn.")
+
+
 def is_plain(cell: Any, compute_dtype: str) -> bool:
     """True for a cell whose two halves may be run apart instead of its call."""
-    return (
-        isinstance(cell, GatedCell)
-        and type(cell).call is GatedCell.call
-        and type(cell).__call__ is Layer.__call__
-        and cell.compute_dtype == compute_dtype
-        and cell.activity_regularizer is None
-    )
+    is_alone = is_own(cell) and cell.activity_regularizer is None
+    return is_alone and cell.compute_dtype == compute_dtype

@@ -12,7 +12,7 @@ from thalweg.engine.context import outside
 from thalweg.keras import naming, ops, regularizers, tree
 from thalweg.keras.dtype_policies import get as policy_of
 from thalweg.keras.layers.layer import Layer
-from thalweg.keras.layers.rnn.cell import GatedCell, is_plain
+from thalweg.keras.layers.rnn.cell import GatedCell, is_own, is_plain
 from thalweg.keras.layers.rnn.dropout import DropoutRNNCell
 from thalweg.keras.layers.rnn.loop import rnn, swap_time
 from thalweg.keras.layers.rnn.settings import of_cell, written
@@ -285,7 +285,7 @@ class RNN(Layer):
             row = None
             for cell, state in zip(cells, own_states, strict=False):
                 state = state[0] if isinstance(state, (list, tuple)) else state
-                if isinstance(cell, DropoutRNNCell) and (training or not _is_own(cell)):
+                if isinstance(cell, DropoutRNNCell) and (training or not is_own(cell)):
                     if row is None:
                         row = tree.map_structure(lambda x: x[:, 0], sequences)
                     cell.get_dropout_mask(row)
@@ -444,8 +444,3 @@ def _training(cell: Any, training: bool) -> dict[str, Any]:
 
 def _call_of(cell: Any) -> Any:
     return cell if callable(cell) else cell.call
-
-
-def _is_own(cell: Any) -> bool:
-    """True for cells that ask for masks in training only."""
-    return isinstance(cell, GatedCell) and type(cell).call is GatedCell.call

@@ -91,7 +91,7 @@ class ArrayDataAdapter(DataAdapter):
 
     def _order(self, epoch: int) -> np.ndarray:
         """The places of all samples in the order of an epoch."""
-        generator = np.random.default_rng((self.seed, epoch))
+        generator = np.random.default_rng([self.seed or 0, epoch])
         if self._shuffle != "batch":
             return generator.permutation(self._samples)
         order = np.arange(self._samples)
