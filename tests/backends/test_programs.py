@@ -242,6 +242,39 @@ def test_contractions_of_every_remainder():
         assert any(k.nest.reductions and k.nest.rows for k in program.kernels) == (rows > 1)
 
 
+@pytest.mark.parametrize("name", ["float32", "float64", "bfloat16", "int32"])
+@pytest.mark.parametrize("turned", ["", "lhs", "rhs", "both"])
+def test_packed_products(name, turned):
+    """Rows and columns in many tiles, beside whole ones; either factor with its steps outside."""
+    dtype = as_dtype(name)
+    generator = np.random.default_rng(0)
+    for rows, inner, columns in [(50, 1, 40), (61, 37, 150), (100, 64, 257), (48, 20, 130)]:
+        shapes = [(inner, rows) if turned in ("lhs", "both") else (rows, inner),
+                  (columns, inner) if turned in ("rhs", "both") else (inner, columns)]  # fmt: skip
+        x, y = (generator.integers(-9, 9, each).astype(dtype.numpy) for each in shapes)
+        numbers = {"contract": ((int(turned not in ("lhs", "both")),),
+                                (int(turned in ("rhs", "both")),))}  # fmt: skip
+        types = [tensor_type(dtype, each) for each in shapes]
+        function = build("f", types, lambda x, y, numbers=numbers: dot(x, y, **numbers))
+        program = check(function, x, y, tolerance=1)
+        (kernel,) = [each for each in program.kernels if each.nest.reductions]
+        assert kernel.nest.vector in kernel.nest.packed
+        assert name == "bfloat16" or len(program.kernels) == 1, "nothing is turned beforehand"
+
+
+def test_packed_products_of_named_sizes_and_batches():
+    b = named("b")
+    function = build(
+        "f", [tensor_type(float32, (3, b, 40)), tensor_type(float32, (3, 40, 600))],
+        lambda x, y: dot(x, y, contract=((2,), (1,)), batch=((0,), (0,))),
+    )  # fmt: skip
+    program = Program(function)
+    for size in (1, 7, 8, 100, 300):
+        x, y = random(size, (3, size, 40), (3, 40, 600))
+        assert_close(program.run(x, y)[0], run(function, x, y)[0], 64)
+    assert len(program.kernels[0].nest.packed) == 2
+
+
 def test_a_move_of_a_computed_value_is_a_kernel_and_a_reshape_of_a_stored_one_a_view():
     type = tensor_type(float32, (4, 6))
     x = random(0, (4, 6))
@@ -504,7 +537,7 @@ def test_random_programs_equal_the_reference(first):
 
 
 def network(x, w):
-    """Sums along rows and columns, a product, pointwise parts: every way to make tasks."""
+    """Sums along rows and columns, a packed product, pointwise parts: every way to make tasks."""
     y = dot(x, w, contract=((1,), (0,)), batch=((), ()))
     top = broadcast(max_op(y, axes=(1,)), shape=y.shape, axes=(0,))
     e = exp(subtract(y, top))
@@ -512,17 +545,19 @@ def network(x, w):
     return e, sum_op(e, axes=(1,)), sum_op(multiply(e, e), axes=(0,)), flat
 
 
-NETWORK = build("net", [tensor_type(float32, (300, 70)), tensor_type(float32, (70, 90))], network)
+NETWORK = build("net", [tensor_type(float32, (300, 70)), tensor_type(float32, (70, 520))], network)
 
 
 def test_bits_do_not_depend_on_the_threads(monkeypatch, many_tasks):
-    arrays = random(0, (300, 70), (70, 90))
+    arrays = random(0, (300, 70), (70, 520))
     results = []
     for count in (1, 2, 3, 8, 8, 2):
         monkeypatch.setenv("THALWEG_THREADS", str(count))
         results.append([y.tobytes() for y in Program(NETWORK).run(*arrays)])
     assert all(each == results[0] for each in results)
-    assert any(kernel.tasks >= 8 for kernel in Program(NETWORK).kernels)
+    kernels = Program(NETWORK).kernels
+    assert any(kernel.tasks >= 8 for kernel in kernels)
+    assert any(len(kernel.nest.packed) == 2 and kernel.tasks >= 4 for kernel in kernels)
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "two", "1.5"])
@@ -534,7 +569,7 @@ def test_a_wrong_number_of_threads_is_refused(monkeypatch, given):
 
 def test_a_team_that_is_taken_is_not_waited_for(monkeypatch, many_tasks):
     monkeypatch.setenv("THALWEG_THREADS", "4")
-    arrays = random(0, (300, 70), (70, 90))
+    arrays = random(0, (300, 70), (70, 520))
     wanted = Program(NETWORK).run(*arrays)
     with threads.team()._is_taken:
         found = Program(NETWORK).run(*arrays)
@@ -543,7 +578,7 @@ def test_a_team_that_is_taken_is_not_waited_for(monkeypatch, many_tasks):
 
 def test_several_python_threads_run_programs_at_once(monkeypatch, many_tasks):
     monkeypatch.setenv("THALWEG_THREADS", "3")
-    arrays = random(0, (300, 70), (70, 90))
+    arrays = random(0, (300, 70), (70, 520))
     wanted = [y.tobytes() for y in Program(NETWORK).run(*arrays)]
     start = threading.Barrier(6)
 
@@ -585,7 +620,7 @@ def test_an_interrupt_in_a_segment_leaves_everything_usable(monkeypatch, many_ta
 def test_an_interrupt_while_workers_write_does_not_free_what_they_write_to(monkeypatch):
     monkeypatch.setenv("THALWEG_THREADS", "3")
     team = threads.team()
-    arrays = random(0, (300, 70), (70, 90))
+    arrays = random(0, (300, 70), (70, 520))
     wanted = [y.tobytes() for y in Program(NETWORK).run(*arrays)]
     settled = []
 

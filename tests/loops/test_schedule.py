@@ -12,8 +12,10 @@ from thalweg.loops.lower import lower
 from thalweg.loops.schedule import (
     best_rows,
     coalesce,
+    factor_along,
     is_contraction,
     jam,
+    pack,
     reorder,
     schedule,
     vectorize,
@@ -159,6 +161,39 @@ def test_jam_refuses():
     for rows, vectors in ((0, 1), (1, 0)):
         with pytest.raises(ArgumentError, match="at least one row and vector"):
             jam(before, "i0", rows, vectors)
+
+
+def test_pack_marks_the_factor_of_an_axis():
+    tiled = jam(vectorize(PRODUCT, "i1"), "i0", 4, 2)
+    assert text(pack(pack(tiled, "i0"), "i1")).splitlines()[:2] == [
+        "  for i0 in 8 parallel rows x4 packed",
+        "    for i1 in 64 vector x2 packed",
+    ]
+    assert [factor_along(tiled, axis) for axis in ("i0", "i1")] == [0, 1]
+
+
+def test_pack_refuses():
+    with pytest.raises(ArgumentError, match="the axis of rows or of vectors"):
+        pack(vectorize(PRODUCT, "i1"), "i1")
+    with pytest.raises(ArgumentError, match="the axis of rows or of vectors"):
+        pack(jam(vectorize(PRODUCT, "i1"), "i0", 4, 2), "k0")
+    both = nest((8, 5), (8, 5), body=lambda x, y: dot(
+        x, y, contract=((), ()), batch=((0, 1), (0, 1))))  # fmt: skip
+    assert not is_contraction(both) or factor_along(both, "i0") is None
+
+
+def test_the_recipe_packs_what_is_read_often_and_divides_the_columns_of_few_rows():
+    def product(rows, columns, inner=40):
+        return schedule(nest((rows, inner), (inner, columns), body=lambda x, y: dot(
+            x, y, contract=((1,), (0,)))), 16, 32)  # fmt: skip
+
+    assert product(1000, 1000).packed == ("i1", "i0")
+    assert product(1000, 64).packed == ("i1",), "rows that are read twice are read in place"
+    assert product(20, 1000).packed == ("i0",), "columns that are read twice as well"
+    assert product(1000, 10).packed == ()
+    assert product(1000, 1000).block[0] <= 16
+    assert product(64, 1000).block == (5, 4)
+    assert product(10, 1000).vectors == 2 and product(1, 1000).vectors == 16
 
 
 @pytest.mark.parametrize("most", [6, 14])

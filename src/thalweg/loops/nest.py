@@ -17,7 +17,9 @@ tasks are blocks of the axis named by `rows`, and each changes only its own.
 Extents and strides are sizes, named or not. The nest says what is computed; the marks that
 `schedule` writes on it say how: "vector" names the axis whose neighbours are the lanes of a vector
 ("x2": two vectors at once), "rows x8" an outer axis of which eight steps are computed together, so
-that what they have in common is loaded once and kept in registers.
+that what they have in common is loaded once and kept in registers. A task does as many of these
+tiles, and as many vectors of columns, as `block` says (None: all columns), and "packed" means that
+the factor which walks along the axis is first copied, in the order in which tiles read it.
 """
 
 from collections.abc import Sequence
@@ -92,6 +94,8 @@ class Nest:
     vector: str | None = None
     vectors: int = 1
     rows: tuple[str, int] | None = None
+    block: tuple[int, int | None] = (4, None)
+    packed: tuple[str, ...] = ()
 
     def values(self) -> list[Value]:
         """Every value that the nest computes."""
@@ -143,6 +147,8 @@ def show_nest(nest: Nest) -> str:
                 words.append(f"vector x{nest.vectors}" if nest.vectors > 1 else "vector")
             if nest.rows and axis == nest.rows[0]:
                 words.append(f"rows x{nest.rows[1]}")
+            if axis in nest.packed:
+                words.append("packed")
             line(" ".join(words))
             depth += 1
 

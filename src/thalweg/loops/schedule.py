@@ -5,6 +5,7 @@
     vectorize(nest, axis)    the axis becomes the lanes of vectors
     widen(nest, vectors)     several vectors of a reduction are done together
     jam(nest, axis, rows, vectors)  several steps of an outer axis, and vectors, are done together
+    pack(nest, axis)         a factor is copied into the order in which tiles read it
     schedule(nest)           the recipe for nests without a recipe of their own
 
 before -> after of coalesce, for a contiguous map:
@@ -19,7 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
-from thalweg.ir.dim import Dim
+from thalweg.ir.dim import Dim, is_known_equal
 from thalweg.ir.types import Size
 from thalweg.loops.nest import Nest
 from thalweg.loops.values import (
@@ -38,6 +39,14 @@ SCATTER_BLOCKS = 16
 """Blocks of rows of a scatter, each one task."""
 SCATTER_ROWS = 4096
 """Rows of a block where their number has a name."""
+FEW_TILES = 3
+"""Tiles in a task from which their columns are packed."""
+FEW_PANELS = 4
+"""Panels of columns in a task from which their rows are packed."""
+MOST_TILES = 16
+"""Tiles of a task at most: packed, they stay in the second cache."""
+FEW_TASKS = 8
+"""Tasks below which columns are divided among them as well."""
 FEW_ROWS = 7
 """Rows below which another axis is taken for them, where one has more."""
 
@@ -159,6 +168,49 @@ def jam(nest: Nest, axis: str, rows: int, vectors: int) -> Nest:
     return replace(nest, rows=(axis, rows), vectors=vectors)
 
 
+def pack(nest: Nest, axis: str) -> Nest:
+    """Copy the factor that walks along an axis of a tile, in the order in which tiles read it.
+
+    before                                   after
+    for i in 512 rows x8                     for i in 512 rows x8
+      for j in 512 vector x2                   for j in 512 vector x2 packed
+        for k in 1024                            p[k, 2 vectors] = b[k, j]    once for each task
+          r += a[i, k] * b[k, j]                 for k in 1024
+                                                   r += a[i, k] * p[k, 2 vectors]
+    """
+    if nest.rows is None or axis not in (nest.rows[0], nest.vector):
+        raise ArgumentError(explain("pack", "the axis of rows or of vectors", axis))
+    if factor_along(nest, axis) is None:
+        raise ArgumentError(explain("pack", "an axis that one plain factor walks along", axis))
+    return replace(nest, packed=(*nest.packed, axis))
+
+
+def factor_along(nest: Nest, axis: str) -> int | None:
+    """Which factor of a contraction walks along an axis of its tiles and could be packed.
+
+    None where both do, or where it is more than an element of memory, or not read in every step.
+    """
+    if nest.where or nest.lets or not is_contraction(nest) or nest.rows is None:
+        return None
+    other = nest.rows[0] if axis == nest.vector else nest.vector
+    product = nest.reductions[0].value
+    assert isinstance(product, Apply) and other is not None
+    walking = [
+        place
+        for place, factor in enumerate(product.args)
+        if any(at.stride(axis) != 0 for part in parts([factor]) for at in indices(part))
+    ]
+    if len(walking) != 1:
+        return None
+    (place,) = walking
+    factor = product.args[place]
+    if isinstance(factor, Apply) and factor.op == "cast":
+        (factor,) = factor.args
+    if not isinstance(factor, Load) or factor.position.stride(other) != 0:
+        return None
+    return place
+
+
 def widen(nest: Nest, vectors: int) -> Nest:
     """Reduce several vectors of neighbouring outputs at once.
 
@@ -219,6 +271,8 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
     best = max(candidates, key=lambda axis: (neighbours(axis), candidates.index(axis)))
     if not neighbours(best):
         return nest
+    if best in dict(nest.inner) and is_contraction(nest):
+        best = _turnable(nest, candidates, lanes, registers) or best
     nest = vectorize(nest, best)
     if best not in dict(nest.outer) or nest.is_running:
         return nest
@@ -227,19 +281,72 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
     if not is_contraction(nest):
         # Wide strips read longer runs of memory; long bodies would make much code of them.
         return widen(nest, 8 if len(positions) <= 3 else 2)
-    others = [(axis, size) for axis, size in nest.outer if axis != best]
-    if not others:
+    if len(nest.outer) == 1:
         return widen(nest, 8)
-    extent = dict(nest.outer)[best]
-    vectors = 1 if isinstance(extent, int) and extent <= lanes else 2
+    return _tiled(nest, lanes, registers)
+
+
+def _turnable(nest: Nest, candidates: Sequence[str], lanes: int, registers: int) -> str | None:
+    """An outer axis whose factor is turned while it is packed, where that is done."""
+    for axis in candidates:
+        if axis in dict(nest.outer) and len(nest.outer) > 1:
+            tiled = _tiled(vectorize(nest, axis), lanes, registers)
+            if axis in tiled.packed:
+                return axis
+    return None
+
+
+def _tiled(nest: Nest, lanes: int, registers: int) -> Nest:
+    """A contraction in tiles of rows and vectors that fit the registers."""
+    assert nest.vector is not None
+    others = [(axis, size) for axis, size in nest.outer if axis != nest.vector]
+    extent = dict(nest.outer)[nest.vector]
+    vectors = _vectors(extent, [size for _, size in others], lanes, registers)
     # One register for each row and vector, the vectors that are loaded, and one broadcast.
-    most = (registers - vectors - 1) // vectors if registers > 16 else 12 // vectors
+    most = max(1, (registers - vectors - 1) // vectors if registers > 16 else 12 // vectors)
     rows = {axis: best_rows(size, min(most, 14)) for axis, size in others}
     axis = others[-1][0]
     if rows[axis] < FEW_ROWS:
         # A kernel gradient's last axes are the places of a small kernel: too few to share much.
         axis = max(reversed(rows), key=lambda each: rows[each])
-    return jam(nest, axis, rows[axis], vectors)
+    return _divided(jam(nest, axis, rows[axis], vectors), lanes)
+
+
+def _vectors(extent: Size, others: Sequence[Size], lanes: int, registers: int) -> int:
+    """The vectors of a tile: few where rows share them, many where there is but one row."""
+    if not isinstance(extent, int):
+        return 2
+    most = registers // 2 if all(is_known_equal(size, 1) for size in others) else 2
+    return max(1, min(most, -(-extent // lanes)))
+
+
+def _divided(nest: Nest, lanes: int) -> Nest:
+    """Divide the work into tasks, and pack what the tiles of one read often enough."""
+    assert nest.rows is not None
+    assert nest.vector is not None
+    axis, rows = nest.rows
+    vector = nest.vector
+    outer = dict(nest.outer)
+    extent, width = outer[vector], nest.vectors * lanes
+    if not isinstance(extent, int) or factor_along(nest, vector) is None:
+        return nest
+    panels = -(-extent // width)
+    # Of a size with a name nothing is known: often it is a batch of some dozen rows.
+    tiles = -(-size // rows) if isinstance(size := outer[axis], int) else FEW_TILES
+    blocks = max(1, -(-tiles // MOST_TILES))
+    tasks = blocks
+    for name, size in nest.outer:
+        if name not in (axis, vector):
+            tasks *= size if isinstance(size, int) else FEW_TASKS
+    parts = max(1, min(-(-FEW_TASKS // max(1, tasks)), panels // 2 if tiles > 1 else panels))
+    columns = -(-panels // parts)
+    height = -(-tiles // blocks) if isinstance(outer[axis], int) else MOST_TILES
+    nest = replace(nest, block=(max(1, height), None if columns >= panels else columns))
+    if tiles >= FEW_TILES and panels > 1:
+        nest = pack(nest, vector)
+    if columns >= FEW_PANELS and tiles > 1 and factor_along(nest, axis) is not None:
+        nest = pack(nest, axis)
+    return nest
 
 
 def _by_blocks(nest: Nest, lanes: int) -> Nest:

@@ -13,6 +13,7 @@ places are stored by one kernel, as long as everything else that they read is fi
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from thalweg.ir.dim import is_known_at_least, is_known_equal
 from thalweg.ir.function import Function, close, fresh
@@ -35,6 +36,9 @@ from thalweg.passes.families import (
 
 DEAR = 8
 """So many operations are stored rather than done in two kernels; see COSTLY."""
+
+MANY_ROWS = 48
+"""Rows of a product that share its columns from which these are copied for them."""
 
 LONGEST = 200
 """Nodes in one kernel: LLVM's time grows faster than the text it is given."""
@@ -112,7 +116,10 @@ class _Fusion:
                     if (
                         not is_move
                         or self._reads_memory(node)
-                        or (place == "rhs" and not self._is_plain_move(node))
+                        or (
+                            (place == "rhs" and not self._is_plain_move(node))
+                            and not self._is_turned_well(user, node)
+                        )
                     ):
                         is_root = True
                         continue
@@ -173,6 +180,21 @@ class _Fusion:
         if name == "slice":
             return attrs["stride"][last] == 1
         return name == "reshape" and is_unit_reshape(node.args[0].shape, node.shape)
+
+    @staticmethod
+    def _is_turned_well(user: Node, node: Node) -> bool:
+        """True for a transposed factor of so many rows that its columns are copied anyway.
+
+        Its neighbours in memory are then what is summed over.
+        """
+        if user.op.name != "dot" or node.op.name != "transpose":
+            return False
+        attrs = user.attributes
+        taken = (*attrs["contract"][0], *attrs["batch"][0])
+        rows = prod(size for axis, size in enumerate(user.args[0].shape) if axis not in taken)
+        summed = attrs["contract"][1][-1:]
+        is_last = [node.attributes["axes"][axis] == node.type.rank - 1 for axis in summed]
+        return is_last == [True] and (not isinstance(rows, int) or rows >= MANY_ROWS)
 
     @staticmethod
     def _keeps_places(node: Node) -> bool:

@@ -215,6 +215,27 @@ class Block:
         text = f"shufflevector {x.typed}, {x.type} poison, <{count} x i32> <{mask}>"
         return self.assign(text, x.dtype, count)
 
+    def transposed(self, rows: Sequence[Value]) -> list[Value]:
+        """As many vectors as each has lanes, turned: lane i of vector j becomes lane j of vector i.
+
+        Rounds of shuffles, each of which puts the lanes of two vectors alternately into two.
+        """
+        lanes, found = rows[0].lanes, list(rows)
+        masks = [
+            ", ".join(f"i32 {half + lane // 2 + lanes * (lane % 2)}" for lane in range(lanes))
+            for half in (0, lanes // 2)
+        ]
+        for _ in range(lanes.bit_length() - 1):
+            pairs = zip(found[: lanes // 2], found[lanes // 2 :], strict=True)
+            found = [
+                self.assign(
+                    f"shufflevector {x.typed}, {y.typed}, <{lanes} x i32> <{mask}>", x.dtype, lanes
+                )
+                for x, y in pairs
+                for mask in masks
+            ]
+        return found
+
     def steps(self, lanes: int, dtype: DType = int64) -> Value:
         """0, 1, 2, ... in the lanes."""
         if lanes == 1:
@@ -266,6 +287,11 @@ class Block:
             bits = self.binary("shl", wide, number(16, int32, lanes))
             return self.bitcast(bits, float32)
         return Value(name, dtype, lanes)
+
+    def prefetch(self, address: str) -> None:
+        """Ask for the line of an address, which may lie past the end of an array."""
+        self.declarations.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.emit(f"call void @llvm.prefetch.p0(ptr {address}, i32 0, i32 3, i32 1)")
 
     def gather(
         self, pointer: str, dtype: DType, positions: Value, mask: Value | None = None

@@ -1,12 +1,13 @@
 """From a scheduled nest to LLVM IR with explicit vectors.
 
-    void name(ptr buffers, ptr sizes, i64 begin, i64 end)
+    void name(ptr buffers, ptr sizes, i64 begin, i64 end, i64 worker)
 
 `buffers` holds the addresses of the inputs and then the outputs, `sizes` the values of the nest's
 named sizes in the order of `sizes_of`, and [begin, end) is the share of the nest's tasks to do. A
 task is one step of the outer axes without the vector axis, or a block of the vector axis where it
-is the only one. Each element is computed within one task in an order that does not depend on the
-share, so results are bit for bit the same however tasks are spread over threads.
+is the only one. What a kernel packs goes to memory of the `worker` that runs it, behind the last
+address in `buffers`. Each element is computed within one task in an order that does not depend on
+the share, so results are bit for bit the same however tasks are spread over threads.
 
 Vector loops run over whole vectors and finish with one masked step. A reduction along the vector
 axis keeps UNROLL independent vectors, joined in a fixed tree at the end. Where the nest says rows,
@@ -17,10 +18,10 @@ from collections.abc import Sequence
 
 from thalweg.backends.llvm.block import Block, Value, function_text, number
 from thalweg.backends.llvm.jit import machine
+from thalweg.backends.llvm.packing import column_bytes, scratch_bytes, steps_of, strides_in
 from thalweg.backends.llvm.scattering import Scattering, scatter_axes
-from thalweg.backends.llvm.tiles import TILES
-from thalweg.ir.dim import Dim, ceil_div
-from thalweg.ir.types import Size, int64
+from thalweg.ir.dim import Dim, ceil_div, is_known_equal
+from thalweg.ir.types import Size, int64, uint8
 from thalweg.loops.nest import Nest
 from thalweg.loops.values import Choice, parts
 
@@ -30,7 +31,8 @@ BLOCK = 8192
 REDUCED_BLOCK = 512
 """The same for reductions: each of these elements is many steps."""
 
-PARAMETERS = ("ptr %buffers", "ptr %sizes", "i64 %begin", "i64 %end")
+PARAMETERS = ("ptr %buffers", "ptr %sizes", "i64 %begin", "i64 %end", "i64 %worker")
+SHARE = PARAMETERS[2:4]
 
 
 def sizes_of(nest: Nest) -> list[Dim]:
@@ -43,6 +45,10 @@ def sizes_of(nest: Nest) -> list[Dim]:
         bounds += value.bounds if isinstance(value, Choice) else ()
     for bound in bounds:
         _note(bound.size, found)
+    if nest.packed:
+        sizes = (scratch_of(nest), steps_of(nest), column_bytes(nest, lanes_of(nest)))
+        for size in (*sizes, *strides_in(nest)):
+            _note(size, found)
     for access in nest.accesses():
         _note(access.constant, found)
         for _, stride in access.terms:
@@ -59,12 +65,14 @@ def task_axes(nest: Nest) -> list[tuple[str, Size]]:
     """The axes whose steps are tasks; none where blocks of the vector axis are."""
     if nest.update:
         return scatter_axes(nest)
+    tiles, panels = nest.block
+    steps = {} if panels is None else {nest.vector: panels * nest.vectors * lanes_of(nest)}
+    if nest.rows:
+        steps[nest.rows[0]] = nest.rows[1] * tiles
     return [
-        (axis, ceil_div(extent, nest.rows[1] * TILES))
-        if nest.rows and axis == nest.rows[0]
-        else (axis, extent)
+        (axis, ceil_div(extent, steps.get(axis, 1)))
         for axis, extent in nest.outer
-        if axis != nest.vector
+        if axis != nest.vector or panels is not None
     ]
 
 
@@ -83,6 +91,11 @@ def _block(nest: Nest) -> int:
     return REDUCED_BLOCK if nest.reductions else BLOCK
 
 
+def scratch_of(nest: Nest) -> Size:
+    """Bytes of memory that each worker needs besides inputs and outputs."""
+    return scratch_bytes(nest, lanes_of(nest))
+
+
 def lanes_of(nest: Nest) -> int:
     """The lanes of a vector: as many as a register holds of the widest element that is moved."""
     bits = [store.dtype.bits for store in nest.stores]
@@ -95,8 +108,11 @@ def emit(nest: Nest) -> str:
     return _Emitter(nest).text()
 
 
-def _entry(name: str, count: int) -> str:
-    """The function that is called: it passes the addresses in `buffers` on one by one."""
+def _entry(name: str, count: int, scratch: Size, sizes: Sequence[Dim]) -> str:
+    """The function that is called: it passes the addresses in `buffers` on one by one.
+
+    The last is the worker's own part of the scratch memory, if the kernel needs any.
+    """
     block = Block()
     pointers = []
     for index in range(count):
@@ -104,8 +120,16 @@ def _entry(name: str, count: int) -> str:
         block.emit(f"{address} = getelementptr ptr, ptr %buffers, i64 {index}")
         pointers.append(block.name())
         block.emit(f"{pointers[-1]} = load ptr, ptr {address}")
+    if not is_known_equal(scratch, 0):
+        part = number(scratch, int64) if isinstance(scratch, int) else None
+        if part is None:
+            address = block.name()
+            block.emit(f"{address} = getelementptr i64, ptr %sizes, i64 {sizes.index(scratch)}")
+            part = block.assign(f"load i64, ptr {address}", int64)
+        offset = block.multiply(Value("%worker", int64), part)
+        pointers.append(block.element(pointers.pop(), uint8, offset))
     given = [f"ptr {each}" for each in (*pointers, "%sizes")]
-    block.emit(f"call void @{name}_body({', '.join([*given, *PARAMETERS[2:]])})")
+    block.emit(f"call void @{name}_body({', '.join([*given, *SHARE])})")
     return function_text(name, PARAMETERS, block)
 
 
@@ -117,13 +141,16 @@ class _Emitter(Scattering):
         """The whole module."""
         nest = self.nest
         self.load_sizes()
+        self.start_packing()
         self._tasks()
         # Results are fresh arrays: told so, LLVM computes outside a loop what the loop does not
         # change.
-        parameters = [f"ptr noalias {each}" for each in (*self.pointers, "%sizes")]
-        body = function_text(f"{nest.name}_body", [*parameters, *PARAMETERS[2:]], self.block)
+        scratch = scratch_of(nest)
+        pointers = [*self.pointers, *([] if is_known_equal(scratch, 0) else ["%scratch"])]
+        parameters = [f"ptr noalias {each}" for each in (*pointers, "%sizes")]
+        body = function_text(f"{nest.name}_body", [*parameters, *SHARE], self.block)
         body = body.replace("define void", "define internal void")
-        return body + _entry(nest.name, len(self.pointers))
+        return body + _entry(nest.name, len(pointers), scratch, list(self.sizes))
 
     def _tasks(self) -> None:
         block, nest = self.block, self.nest

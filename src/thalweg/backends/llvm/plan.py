@@ -32,6 +32,8 @@ WORTH_THREADS = 1 << 18
 worker that sleeps takes 30 microseconds, as long as some 100,000 steps."""
 KEPT_BYTES = 1 << 16
 """Values that need no input are computed once where they are at most so big."""
+SCRATCH = -1
+"""What stands for the memory of a thread's own in the list of a kernel's arrays."""
 WORD = ctypes.sizeof(ctypes.c_void_p)
 
 CHAIN = """
@@ -51,7 +53,7 @@ body:
   %size = load ptr, ptr %size_place
   %task_place = getelementptr i64, ptr %tasks, i64 %index
   %task = load i64, ptr %task_place
-  call void %kernel(ptr %table, ptr %size, i64 0, i64 %task)
+  call void %kernel(ptr %table, ptr %size, i64 0, i64 %task, i64 0)
   %next = add i64 %index, 1
   br label %check
 done:
@@ -71,7 +73,7 @@ def _chain() -> Callable[..., None]:
 class Launch:
     """A kernel with numbers for its named sizes, and its place in the list of kernels."""
 
-    __slots__ = ("entry", "is_big", "outputs", "sizes", "tasks")
+    __slots__ = ("entry", "is_big", "outputs", "scratch", "sizes", "tasks")
 
     def __init__(self, kernel: "Kernel", sizes: Mapping[str, int]):
         nest = kernel.nest
@@ -80,6 +82,7 @@ class Launch:
         self.entry = kernel.compiled()
         self.sizes = (ctypes.c_int64 * max(1, len(values)))(*values)
         self.tasks: int = concrete(kernel.tasks, sizes)
+        self.scratch: int = concrete(kernel.scratch, sizes)
         self.is_big = work * max(1, len(nest.reductions), len(nest.stores)) >= WORTH_THREADS
         self.outputs: list[Layout] = [
             (concrete(type.shape, sizes), type.dtype.numpy) for type in nest.outputs
@@ -89,8 +92,9 @@ class Launch:
 class Plan:
     """What a program does for arrays of one set of shapes.
 
-    `bytes` is the size of the block that holds the values between its kernels, `result_bytes` that
-    of its results: what a run takes besides its arguments.
+    `bytes` is the size of the block that holds the values between its kernels, `scratch` what a
+    thread needs besides, `result_bytes` the size of the results: what a run takes besides its
+    arguments.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Plan:
         self.actions: list[tuple[Step, Callable[..., Any] | None, int]] = []
         for step in steps:
             self._enter(step, sizes)
+        self.scratch = max((launch.scratch for launch in self.launches), default=0)
         self.is_big = any(launch.is_big for launch in self.launches)
         self.places, self.bytes = self._placed()
         self.slots = self._slots()
@@ -150,7 +155,7 @@ class Plan:
         self.layouts |= dict(zip(step.results, launch.outputs, strict=True))
         self.actions.append((step, None, len(self.launches)))
         self.launches.append(launch)
-        self.words.append([*step.args, *step.results])
+        self.words.append([*step.args, *step.results, *([SCRATCH] if launch.scratch else [])])
 
     def _placed(self) -> tuple[dict[int, int], int]:
         """The places in the block of values that only this plan sees, and the block's size.
@@ -190,7 +195,7 @@ class Plan:
         word = 0
         for numbers in self.words:
             for number in numbers:
-                if number not in self.places:
+                if number not in self.places and number != SCRATCH:
                     slots.setdefault(number, []).append(word)
                 word += 1
         return slots
@@ -237,10 +242,11 @@ class Plan:
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The results for arguments of the plan's shapes."""
-        try:
-            space = self._free.pop()
-        except IndexError:
-            space = Workspace(self)
+        team = threads.team() if self.is_big else None
+        workers = 1 + (team.workers if team else 0)
+        space = self._free.pop() if self._free else None
+        if space is None or space.workers < workers:
+            space = Workspace(self, workers)
         values: dict[int, np.ndarray] = dict(self.known)
         table, slots = space.table, self.slots
         for number, array in enumerate(arrays):
@@ -252,7 +258,6 @@ class Plan:
             address = array.ctypes.data
             for slot in slots.get(number, ()):
                 table[slot] = address
-        team = threads.team() if self.is_big else None
         for first, last, action in self.phases(team is not None):
             if action is not None:
                 self._define(action, space, values)
@@ -268,7 +273,7 @@ class Plan:
         launch = self.launches[index]
         table = space.tables[index]
         if not team.run(launch.entry, table, launch.sizes, launch.tasks, (space, values)):
-            launch.entry(table, launch.sizes, 0, launch.tasks)
+            launch.entry(table, launch.sizes, 0, launch.tasks, 0)
 
     def _define(self, action: tuple, space: "Workspace", values: dict[int, np.ndarray]) -> None:
         step, definition, _ = action
@@ -291,16 +296,18 @@ class Plan:
 class Workspace:
     """The block and the table of one run of a plan; kept for the next."""
 
-    __slots__ = ("memory", "plan", "start", "table", "tables", "views")
+    __slots__ = ("memory", "plan", "start", "table", "tables", "views", "workers")
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, workers: int):
         self.plan = plan
-        self.memory = reserve(plan.bytes + LINE)
+        self.workers = workers
+        self.memory = reserve(plan.bytes + plan.scratch * workers + LINE)
         self.start = -self.memory.ctypes.data % LINE
         base = self.memory.ctypes.data + self.start
+        places = plan.places | {SCRATCH: plan.bytes}
         words = [number for numbers in plan.words for number in numbers]
         self.table = (ctypes.c_void_p * max(1, len(words)))(
-            *[base + plan.places[n] if n in plan.places else 0 for n in words]
+            *[base + places[n] if n in places else 0 for n in words]
         )
         for number, array in plan.known.items():
             for slot in plan.slots.get(number, ()):
@@ -379,7 +386,7 @@ def _alone(launch: Launch) -> list[np.ndarray]:
     """The results of a kernel without arguments."""
     outputs = [empty(*layout) for layout in launch.outputs]
     table = (ctypes.c_void_p * len(outputs))(*[array.ctypes.data for array in outputs])
-    launch.entry(table, launch.sizes, 0, launch.tasks)
+    launch.entry(table, launch.sizes, 0, launch.tasks, 0)
     return outputs
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.backends.llvm import jit
-from thalweg.backends.llvm.emit import emit, sizes_of, tasks_of
+from thalweg.backends.llvm.emit import emit, scratch_of, sizes_of, tasks_of
 from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.plan import Plan
 from thalweg.ir.dim import Dim
@@ -47,6 +47,7 @@ class Kernel:
     text: str
     sizes: list[Dim]
     tasks: Any
+    scratch: Any
     entry: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -57,7 +58,7 @@ class Kernel:
                 if self.entry is None:
                     self.entry = jit.callable_of(
                         self.nest.name, self.text,
-                        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+                        ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3,
                     )  # fmt: skip
         return self.entry
 
@@ -73,7 +74,7 @@ def kernel_of(function: Function) -> Kernel:
         nest = lower(function)
         bits = max(type.dtype.bits for type in nest.outputs)
         nest = schedule(nest, host.lanes(max(32, bits)), host.registers)
-        found = Kernel(function, nest, emit(nest), sizes_of(nest), tasks_of(nest))
+        found = Kernel(function, nest, emit(nest), sizes_of(nest), tasks_of(nest), scratch_of(nest))
         found = _kernels.setdefault(function, found)
     return found
 

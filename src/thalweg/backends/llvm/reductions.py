@@ -130,6 +130,32 @@ class Reductions(Expressions):
         assert test is not None
         return test
 
+    def vector_loop(
+        self, axis: str, start: Value, limit: Value, body: Callable[[Value | None], None]
+    ) -> None:
+        """Whole vectors from start, then one masked step for what is left."""
+        block = self.block
+        lanes = number(self.lanes, int64)
+        length = block.subtract(limit, start)
+        whole = block.subtract(length, block.binary("urem", length, lanes))
+        middle = block.add(start, whole)
+        with block.loop(start, middle, lanes) as index:
+            self.axes[axis] = index
+            body(None)
+        with block.when(block.compare("lt", middle, limit)):
+            self.axes[axis] = middle
+            body(self.mask(middle, limit))
+
+    def mask(self, index: Value, limit: Value) -> Value:
+        """The lanes from an index on that are below a limit."""
+        block = self.block
+        left = block.subtract(limit, index)
+        if any(type.dtype.bits < 32 for type in self.nest.outputs):
+            # LLVM 22 stores 32 bits for the one lane of a constant mask on narrower elements,
+            # beyond the end of the array: so the number is hidden from it.
+            left = block.hidden(left)
+        return block.compare("lt", block.steps(self.lanes), block.splat(left, self.lanes))
+
     # Registers ------------------------------------------------------------------------------------
 
     def identity(self, reduction: Any, lanes: int) -> Value:

@@ -88,22 +88,6 @@ class Scattering(Tiles):
             self.axes[axis] = index
             self._walk(rest, body)
 
-    def vector_loop(
-        self, axis: str, start: Value, limit: Value, body: Callable[[Value | None], None]
-    ) -> None:
-        """Whole vectors from start, then one masked step for what is left."""
-        block = self.block
-        lanes = number(self.lanes, int64)
-        length = block.subtract(limit, start)
-        whole = block.subtract(length, block.binary("urem", length, lanes))
-        middle = block.add(start, whole)
-        with block.loop(start, middle, lanes) as index:
-            self.axes[axis] = index
-            body(None)
-        with block.when(block.compare("lt", middle, limit)):
-            self.axes[axis] = middle
-            body(self.mask(middle, limit))
-
     def _change(self, update: Update, lanes: int, mask: Value | None) -> None:
         block = self.block
         (value,) = self.values([update.value], lanes, mask)

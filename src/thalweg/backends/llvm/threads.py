@@ -49,7 +49,7 @@ DECLARATIONS = {
 }
 
 SHARE = f"""
-define internal void @share(ptr %state) {{
+define internal void @share(ptr %state, i64 %worker) {{
 entry:
   %job = getelementptr i64, ptr %state, i64 {JOB}
   %job1 = getelementptr i64, ptr %job, i64 1
@@ -71,7 +71,7 @@ work:
   %far = add i64 %begin, %block
   %is_whole = icmp slt i64 %far, %tasks
   %end = select i1 %is_whole, i64 %far, i64 %tasks
-  call void %kernel(ptr %buffers, ptr %sizes, i64 %begin, i64 %end)
+  call void %kernel(ptr %buffers, ptr %sizes, i64 %begin, i64 %end, i64 %worker)
   br label %take
 done:
   ret void
@@ -79,7 +79,7 @@ done:
 """
 
 SERVE = f"""
-define void @serve(ptr %state) {{
+define void @serve(ptr %state, i64 %worker) {{
 entry:
   %ticket = getelementptr i64, ptr %state, i64 {TICKET}
   %active = getelementptr i64, ptr %state, i64 {ACTIVE}
@@ -114,7 +114,7 @@ join:
   %is_still = icmp ne i64 %now, 0
   br i1 %is_still, label %serve, label %leave
 serve:
-  call void @share(ptr %state)
+  call void @share(ptr %state, i64 %worker)
   br label %leave
 leave:
   %served = phi i64 [ %now, %serve ], [ %last, %join ]
@@ -176,7 +176,7 @@ ring:
   %written = call i64 @WRITE(i32 %descriptor, ptr %byte, i64 1)
   br label %count
 begin:
-  call void @share(ptr %state)
+  call void @share(ptr %state, i64 0)
   %closed = atomicrmw xchg ptr %ticket, i64 0 seq_cst
   %active = getelementptr i64, ptr %state, i64 {ACTIVE}
   br label %wait
@@ -216,15 +216,15 @@ class Team:
         self._held: Any = None
         self._is_taken = threading.Lock()
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._serve = jit.callable_of("serve", _text(SERVE), pointer)
+        self._serve = jit.callable_of("serve", _text(SERVE), pointer, ctypes.c_int64)
         self._open = jit.callable_of("open", _text(OPEN), *[pointer] * 4, number, number)
         # What sleeping workers read a byte from: it wakes one of them, whatever the system.
         self._state[MOUTH], self._state[MOUTH + 1] = os.pipe()
         self._state[MOUTH + 2] = workers
-        for _ in range(workers):
+        for worker in range(1, workers + 1):
             # Daemons: a worker that waits for work does not keep the process alive.
             work = threading.Thread(
-                target=self._serve, args=(self._address,), daemon=True, name="thalweg"
+                target=self._serve, args=(self._address, worker), daemon=True, name="thalweg"
             )
             work.start()
 

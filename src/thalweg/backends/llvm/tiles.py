@@ -4,92 +4,117 @@ What several rows or vectors of a tile have in common is loaded once. A sum of p
 multiply-add. Without a reduction a tile is a block of what is moved, whose lines stay in the cache.
 """
 
+from dataclasses import dataclass
+
 from thalweg.backends.llvm.block import Value, number
-from thalweg.backends.llvm.reductions import Reductions
-from thalweg.ir.types import Size, int64
+from thalweg.backends.llvm.packing import Packing
+from thalweg.ir.types import int64
 from thalweg.loops.values import Apply
 from thalweg.loops.values import Value as Expression
 
-TILES = 4
-"""Tiles of rows in one task: what they share of the other operand stays in the nearest cache."""
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A tile of a task by its number, the first of its rows to do, its vectors and their mask."""
+
+    number: Value
+    first_row: Value
+    vectors: int
+    mask: Value | None
 
 
-class Tiles(Reductions):
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One vector of sums in a tile."""
+
+    tile: Tile
+    row: int
+    column: int
+
+
+class Tiles(Packing):
     """Writes the tiles of a nest that has rows."""
 
     def row_block(self) -> None:
-        """The tiles of one task: a block of rows along the whole vector axis."""
+        """The tiles of one task: a block of rows, along a block of the vector axis or all of it."""
         block, nest = self.block, self.nest
         assert nest.rows is not None and nest.vector is not None
         axis, rows = nest.rows
+        tiles, panels = nest.block
         total = dict(nest.outer)[axis]
-        start = block.multiply(self.axes[axis], number(rows * TILES, int64))
+        start = block.multiply(self.axes[axis], number(rows * tiles, int64))
         limit = block.intrinsic(
-            "smin", block.add(start, number(rows * TILES, int64)), self.size(total)
+            "smin", block.add(start, number(rows * tiles, int64)), self.size(total)
         )
+        self.pack_rows(start, limit)
         extent = dict(nest.outer)[nest.vector]
         wide = self.lanes * nest.vectors
-        position: Value = number(0, int64)
+        first: Value = number(0, int64)
+        last = self.size(extent)
+        if panels is not None:
+            length = number(wide * panels, int64)
+            first = block.multiply(self.axes[nest.vector], length)
+            last = block.intrinsic("smin", block.add(first, length), last)
+        position = first
         if nest.vectors > 1:
-            position = self._whole(extent, wide)
-            with block.loop(number(0, int64), position, number(wide, int64)) as index:
+            position = self._whole(first, last, wide)
+            with block.loop(first, position, number(wide, int64)) as index:
                 self.axes[nest.vector] = index
-                self._tiles(start, limit, nest.vectors, None)
+                self._panel(start, limit, last, nest.vectors, None)
             if isinstance(extent, int) and extent % wide == 0:
                 return
-        narrow = self._whole(extent, self.lanes)
+        narrow = self._whole(first, last, self.lanes)
         with block.loop(position, narrow, number(self.lanes, int64)) as index:
             self.axes[nest.vector] = index
-            self._tiles(start, limit, 1, None)
+            self._panel(start, limit, last, 1, None)
         if isinstance(extent, int) and extent % self.lanes == 0:
             return
-        end = self.size(extent)
-        with block.when(block.compare("lt", narrow, end)):
+        with block.when(block.compare("lt", narrow, last)):
             self.axes[nest.vector] = narrow
-            self._tiles(start, limit, 1, self.mask(narrow, end))
+            self._panel(start, limit, last, 1, self.mask(narrow, last))
 
-    def mask(self, index: Value, limit: Value) -> Value:
-        """The lanes from an index on that are below a limit."""
+    def _whole(self, first: Value, last: Value, step: int) -> Value:
+        """The end of the last whole step between two places."""
         block = self.block
-        left = block.subtract(limit, index)
-        if any(type.dtype.bits < 32 for type in self.nest.outputs):
-            # LLVM 22 stores 32 bits for the one lane of a constant mask on narrower elements,
-            # beyond the end of the array: so the number is hidden from it.
-            left = block.hidden(left)
-        return block.compare("lt", block.steps(self.lanes), block.splat(left, self.lanes))
+        if first.name == "0" and last.name.isdigit():
+            return number(int(last.name) // step * step, int64)
+        length = block.subtract(last, first)
+        return block.subtract(last, block.binary("urem", length, number(step, int64)))
 
-    def _whole(self, extent: Size, step: int) -> Value:
-        """The largest multiple of a step that is not above an extent."""
-        if isinstance(extent, int):
-            return number(extent - extent % step, int64)
-        value = self.size(extent)
-        return self.block.subtract(value, self.block.binary("urem", value, number(step, int64)))
-
-    def _tiles(self, start: Value, limit: Value, vectors: int, mask: Value | None) -> None:
-        """Tiles of all rows from start to limit at the present vectors."""
+    def _panel(
+        self, start: Value, limit: Value, last: Value, vectors: int, mask: Value | None
+    ) -> None:
+        """Tiles of all rows from start to limit at the present vectors; columns end at `last`."""
         block, nest = self.block, self.nest
         assert nest.rows is not None
         axis, rows = nest.rows
         total = dict(nest.outer)[axis]
+        self.pack_columns(vectors, mask, last)
         length = block.subtract(limit, start)
         whole = block.subtract(length, block.binary("urem", length, number(rows, int64)))
         middle = block.add(start, whole)
+        zero = number(0, int64)
+
+        def tile_at(index: Value, first_row: Value = zero) -> Tile:
+            serial = block.binary("udiv", block.subtract(index, start), number(rows, int64))
+            return Tile(serial, first_row, vectors, mask)
+
         with block.loop(start, middle, number(rows, int64)) as index:
             self.axes[axis] = index
-            self._rows(rows, vectors, mask)
+            self._tile_of_rows(rows, tile_at(index))
         if isinstance(total, int):
             rest = total % rows
             if rest:
                 with block.when(block.compare("lt", middle, limit)):
                     self.axes[axis] = middle
-                    self._rows(rest, vectors, mask)
+                    self._tile_of_rows(rest, tile_at(middle))
             return
         with block.loop(middle, limit, number(1, int64)) as index:
             self.axes[axis] = index
-            self._rows(1, vectors, mask)
+            self._tile_of_rows(1, tile_at(middle, block.subtract(index, middle)))
 
-    def _rows(self, rows: int, vectors: int, mask: Value | None) -> None:
-        """One tile: sums of `rows` times `vectors` vectors in registers, then their stores."""
+    def _tile_of_rows(self, rows: int, tile: Tile) -> None:
+        """One tile: sums of `rows` times some vectors in registers, then their stores."""
         block, nest = self.block, self.nest
         assert nest.rows is not None and nest.vector is not None
         row_axis, vector_axis = nest.rows[0], nest.vector
@@ -97,27 +122,27 @@ class Tiles(Reductions):
             first = self.axes[row_axis]
             with block.loop(first, block.add(first, number(rows, int64)), number(1, int64)) as row:
                 self.axes[row_axis] = row
-                self.stores(self.lanes, mask, ())
+                self.stores(self.lanes, tile.mask, ())
             return
         (reduction,) = nest.reductions
         product = reduction.value
         assert isinstance(product, Apply)
-        cells = [(row, column) for row in range(rows) for column in range(vectors)]
+        cells = [Cell(tile, row, column) for row in range(rows) for column in range(tile.vectors)]
         identity = self.identity(reduction, self.lanes)
         places = {cell: block.register(identity) for cell in cells}
         for place in places.values():
             block.set(place, identity)
         first, left = self.axes[row_axis], self.axes[vector_axis]
 
-        def at(cell: tuple[int, int]) -> None:
-            self.axes[row_axis] = block.add(first, number(cell[0], int64))
-            self.axes[vector_axis] = block.add(left, number(cell[1] * self.lanes, int64))
+        def at(cell: Cell) -> None:
+            self.axes[row_axis] = block.add(first, number(cell.row, int64))
+            self.axes[vector_axis] = block.add(left, number(cell.column * self.lanes, int64))
 
         def step() -> None:
-            shared: dict[tuple[int, int, int], Value] = {}
+            known: dict = {}
             for cell in cells:
                 at(cell)
-                x, y = (self._shared(arg, cell, mask, shared) for arg in product.args)
+                x, y = (self._factor(arg, cell, known) for arg in product.args)
                 former = block.get(places[cell], identity)
                 if former.dtype.is_float:
                     found = block.fma(x, y, former)
@@ -131,24 +156,32 @@ class Tiles(Reductions):
         self.may_branch = True
         for cell in cells:
             at(cell)
-            self.stores(self.lanes, mask, [block.get(places[cell], identity)])
+            self.stores(self.lanes, tile.mask, [block.get(places[cell], identity)])
         self.axes[row_axis], self.axes[vector_axis] = first, left
 
-    def _shared(
-        self,
-        expression: Expression,
-        cell: tuple[int, int],
-        mask: Value | None,
-        known: dict[tuple[int, int, int], Value],
-    ) -> Value:
-        """An operand of a product; what several cells have in common is computed once."""
+    def _factor(self, expression: Expression, cell: Cell, known: dict) -> Value:
+        """A factor of a product; what several cells have in common is loaded once, when needed."""
         assert self.nest.rows is not None
         names = self.names(expression)
         key = (
             id(expression),
-            cell[0] if self.nest.rows[0] in names else -1,
-            cell[1] if self.nest.vector in names else -1,
+            cell.row if self.nest.rows[0] in names else -1,
+            cell.column if self.nest.vector in names else -1,
         )
         if key not in known:
-            (known[key],) = self.values([expression], self.lanes, mask)
+            known[key] = self._loaded(expression, cell, known)
         return known[key]
+
+    def _loaded(self, expression: Expression, cell: Cell, known: dict) -> Value:
+        axis = self.packed_axis(expression)
+        if axis is None:
+            (value,) = self.values([expression], self.lanes, cell.tile.mask)
+            return value
+        if "step" not in known:
+            known["step"] = self.step_number()
+        if axis == self.nest.vector:
+            if cell.column == 0:
+                self.prefetch_rows(known["step"], cell.tile.number)
+            return self.column(known["step"], cell.tile.vectors, cell.column)
+        row = self.block.add(cell.tile.first_row, number(cell.row, int64))
+        return self.block.splat(self.row(known["step"], cell.tile.number, row), self.lanes)
