@@ -44,8 +44,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 SYSTEMS = {
     # name: what is imported, what must be installed beside it, environment
-    "thalweg": ("thalweg.keras", "", {"THALWEG_BACKEND": "native"}),
-    "thalweg-reference": ("thalweg.keras", "", {"THALWEG_BACKEND": "reference"}),
+    "thalweg": ("thalweg.keras", "", {}),
+    "thalweg-reference": ("thalweg.keras", "", {}),
     "keras-jax": ("keras", "jax", {"KERAS_BACKEND": "jax"}),
     "keras-tensorflow": ("keras", "tensorflow", {"KERAS_BACKEND": "tensorflow"}),
     "keras-torch": ("keras", "torch", {"KERAS_BACKEND": "torch"}),
@@ -333,7 +333,8 @@ def run_keras(name: str, system: str, steps: int, clock: Clock) -> None:
     network.set_weights([initial(index, each) for index, each in enumerate(network.weights)])
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     loss = "mean_squared_error" if model.kind == "number" else cross_entropy
-    network.compile(optimizers[model.optimizer](), loss)
+    choice = {"thalweg": True, "thalweg-reference": False}.get(system, "auto")
+    network.compile(optimizers[model.optimizer](), loss, jit_compile=choice)
     mean = 0.0
     for step in range(FIRST):
         part = slice(step * model.batch, (step + 1) * model.batch)

@@ -15,7 +15,6 @@ last file, which writes into the output folder:
 import argparse
 from pathlib import Path
 
-import thalweg as tw
 from thalweg import keras
 from thalweg.tools import see
 
@@ -53,6 +52,7 @@ def train(options):
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        jit_compile=options.backend == "native",
     )
     history = model.fit(
         x_train,
@@ -73,7 +73,6 @@ def main():
     parser.add_argument("--backend", choices=("native", "reference"), default="native")
     parser.add_argument("--out", type=Path, default=Path("outputs"))
     options = parser.parse_args()
-    tw.set_options(backend=options.backend)
     try:
         model, history, accuracy = train(options)
     except KeyboardInterrupt:
@@ -85,7 +84,7 @@ def main():
     model.save(options.out / "model.keras")
     history.plot(options.out / "curves.png")
     keras.utils.plot_model(model, options.out / "network.png", show_shapes=True)
-    see.page(model._steps["train_step"].traced.stages, "training step", options.out / "step.html")
+    see.page(model.train_stages(), "training step", options.out / "step.html")
     for name in ("model.keras", "curves.png", "network.png", "step.html"):
         print(f"  {options.out / name}")
 

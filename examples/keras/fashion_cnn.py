@@ -2,7 +2,7 @@
 
     python examples/keras/fashion_cnn.py
 
-Test accuracy: about 0.92 on the full set, 0.88 on the sample.
+Test accuracy: about 0.93 on the full set, 0.89 on the sample.
 """
 
 import numpy as np
@@ -10,42 +10,55 @@ from data import CLASS_NAMES, fashion_images
 
 from thalweg import keras
 
-layers = keras.layers
+layers, ops = keras.layers, keras.ops
+
+
+class Mirrored(layers.Layer):
+    """In training, half of the images (B, H, W, C) with left and right exchanged."""
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        chances = keras.random.uniform((ops.shape(images)[0], 1, 1, 1), seed=self.seed_generator)
+        return ops.where(chances < 0.5, images, ops.flip(images, axis=2))
 
 
 def network():
     """Logits (B, 10) of images (B, 28, 28, 1)."""
     images = keras.Input((28, 28, 1), name="images")
-    x = layers.Conv2D(32, 3, padding="same", activation="relu")(images)
-    x = layers.MaxPooling2D()(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
-    x = layers.MaxPooling2D()(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)
-    x = layers.Flatten()(x)
-    x = layers.Dropout(0.4)(x)
+    x = Mirrored(seed=0, name="mirrored")(images)
+    for filters in (32, 64, 64):
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.ReLU()(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Dropout(0.3)(layers.Flatten()(x))
     return keras.Model(images, layers.Dense(10, name="logits")(x), name="fashion_cnn")
 
 
-def main(epochs=8, limit=None):
+def main(epochs=10, limit=None, batch=64):
     keras.utils.set_random_seed(0)
     (x_train, y_train), (x_test, y_test) = fashion_images(limit)
 
     model = network()
     model.summary()
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * -(-len(x_train) // batch))
     model.compile(
-        optimizer=keras.optimizers.AdamW(1e-3, weight_decay=1e-4),
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-3),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top_2")],
     )
-    slower = keras.callbacks.ReduceLROnPlateau(factor=0.3, patience=1, verbose=1)
     model.fit(
         x_train,
         y_train,
-        batch_size=64,
+        batch_size=batch,
         epochs=epochs,
         validation_data=(x_test, y_test),
         validation_batch_size=500,
-        callbacks=[slower],
     )
     found = model.predict(x_test, batch_size=500, verbose=0).argmax(axis=-1)
     for kind, name in enumerate(CLASS_NAMES):

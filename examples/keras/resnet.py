@@ -71,12 +71,12 @@ class Shifted(keras.utils.PyDataset):
         return x, self.y[chosen]
 
 
-def main(epochs=10, limit=None, batch=64):
+def main(epochs=10, limit=None, batch=64, blocks=3):
     keras.utils.set_random_seed(0)
     (x_train, y_train), (x_test, y_test) = fashion_images(limit)
     batches = Shifted(x_train, y_train, batch)
 
-    model = resnet()
+    model = resnet(blocks)
     print(f"{model.name}: {model.count_params():,} parameters in {len(model.layers)} layers")
     steps = epochs * len(batches)
     warm = steps // 10

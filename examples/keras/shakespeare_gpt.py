@@ -58,7 +58,7 @@ class GPT(keras.Model):
             window = np.zeros((1, self.context), "int32")
             known = tokens[-self.context :]
             window[0, : len(known)] = known
-            logits = ops.convert_to_numpy(self(window))[0, len(known) - 1]
+            logits = self.predict_on_batch(window)[0, len(known) - 1]
             chances = np.exp((logits - logits.max()) / temperature)
             tokens.append(int(random.choice(len(chances), p=chances / chances.sum())))
         return tokens

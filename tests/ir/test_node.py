@@ -119,6 +119,7 @@ def test_a_cycle_through_an_attribute_is_collected():
     class Holder:
         pass
 
+    gc.collect()
     before = count()
     holder = Holder()
     holder.node = sin(input_of("held"))

@@ -32,11 +32,11 @@ class Graph:
                     continue
                 depths[parent] = max(depth + 1, depths.get(parent, 0))
         for symbol in inputs:
-            node = _source(symbol, ends)
-            if node is not None and node.operation not in operation_depths:
-                operation_depths[node.operation] = 0
-                first_met[node.operation] = -1
-                depths[node] = 0
+            source = _source(symbol, ends)
+            if source is not None and source.operation not in operation_depths:
+                operation_depths[source.operation] = 0
+                first_met[source.operation] = -1
+                depths[source] = 0
         ordered = sorted(depths, key=lambda node: -depths[node])
         self.depths = depths
         self.nodes = ordered
@@ -52,7 +52,8 @@ class Graph:
         for node in self.nodes:
             if any(id(each) in ends for each in node.outputs):
                 continue
-            for symbol in node.input_tensors:
+            needed = node.input_tensors or node.outputs
+            for symbol in needed:
                 if id(symbol) not in computable:
                     raise ArgumentError(
                         explain(
@@ -95,9 +96,14 @@ def node_of(symbol: KerasTensor) -> Node:
 
 
 def _source(symbol: KerasTensor, ends: set[int]) -> Node | None:
-    """The call that a symbol comes from; None for an input that was made by hand."""
-    if id(symbol) in ends and getattr(symbol, "_keras_history", None) is None:
-        return None
+    """The call that a symbol comes from; None for an input that no `Input` made.
+
+    Such an input was made by hand, or lies in the middle of a graph that ends there.
+    """
+    if id(symbol) in ends:
+        history = getattr(symbol, "_keras_history", None)
+        node = None if history is None else node_of(symbol)
+        return node if node is not None and node.is_input else None
     return node_of(symbol)
 
 

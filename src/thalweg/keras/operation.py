@@ -21,7 +21,11 @@ from thalweg.ir.dim import Dim, named
 from thalweg.ir.types import as_dtype, tensor_type
 from thalweg.keras import naming, tree
 from thalweg.keras.saving.registration import register_builtins
-from thalweg.keras.saving.serialization import deserialize_keras_object, serialize_dict
+from thalweg.keras.saving.serialization import (
+    ConfigError,
+    deserialize_keras_object,
+    serialize_dict,
+)
 from thalweg.keras.symbol import KerasHistory, KerasTensor, any_symbolic, symbols_in
 
 UNKNOWN = "n"
@@ -217,12 +221,13 @@ class Operation:
             }
         try:
             made = cls(**config)
-        except ValueError as error:
-            raise ArgumentTypeError(
+        except (TypeError, ValueError) as error:
+            reason = getattr(error, "message", error)
+            raise ConfigError(
                 explain(
                     f"{cls.__name__}.from_config",
                     "a config that fits the constructor",
-                    f"config={config!r:.300}. Exception encountered: {error}",
+                    f"config={config!r:.300}. Exception encountered: {reason}",
                 )
             ) from error
         if name and made.name != name and "name" not in parameters:
@@ -231,16 +236,9 @@ class Operation:
 
     @property
     def input(self) -> Any:
-        """The KerasTensors of the operation's first call, in their nesting."""
-        return (
-            self._first_node("input").arguments.args[0]
-            if self._single_argument()
-            else (self._first_node("input").input_tensors)
-        )
-
-    def _single_argument(self) -> bool:
-        node = self._first_node("input")
-        return len(node.arguments.args) == 1 and any_symbolic(node.arguments.args)
+        """The KerasTensor that the operation was first called with, or a list of several."""
+        inputs = self._first_node("input").input_tensors
+        return inputs[0] if len(inputs) == 1 else inputs
 
     @property
     def output(self) -> Any:
@@ -348,7 +346,7 @@ def infer(function: Callable, args: Sequence[Any], kwargs: dict[str, Any]) -> An
     try:
         return _infer(function, args, kwargs, {})
     except ThalwegError as first:
-        known = _aligned_sizes(list(symbols_in((args, kwargs))))
+        known = _aligned_sizes(tree.flatten([args, kwargs]))
         if not known:
             raise
         try:
@@ -378,13 +376,15 @@ def _infer(
         return tree.map_structure(as_symbol, function(*values, **named_values))
 
 
-def _aligned_sizes(symbols: Sequence[KerasTensor]) -> dict[int, tuple]:
+def _aligned_sizes(operands: Sequence[Any]) -> dict[int, tuple]:
     """Shapes in which None took the size that another operand has at its place, from the right."""
     sizes: dict[int, int] = {}
-    for symbol in symbols:
-        for place, size in enumerate(reversed(symbol.shape)):
+    for operand in operands:
+        shape = getattr(operand, "shape", ())
+        for place, size in enumerate(reversed(known_shape(shape if type(shape) is tuple else ()))):
             if size is not None and size != 1:
                 sizes.setdefault(place, size)
+    symbols = [each for each in operands if isinstance(each, KerasTensor)]
     found = {}
     for symbol in symbols:
         if None in symbol.shape:

@@ -63,12 +63,18 @@ def remat(function: Callable) -> Callable:
     return checkpoint(function)
 
 
-def call(layer: Any, function: Callable, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Call a layer's function as the scope that it was made in asks."""
+def wrapped(
+    layer: Any, function: Callable, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Callable:
+    """A layer's function, wrapped as the scope that the layer was made in asks for such a call."""
     scope = layer._remat_mode
     if scope is None or not _applies(scope, layer, args, kwargs):
-        return function(*args, **kwargs)
-    return remat(lambda *values: function(*values, **kwargs))(*args)
+        return function
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return remat(lambda *values: function(*values, **kwargs))(*args)
+
+    return call
 
 
 def _applies(scope: RematScope, layer: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

@@ -76,7 +76,7 @@ class StatelessScope:
         self.collect_losses = collect_losses
         self.initialize_variables = initialize_variables
         self.losses: list[Any] = []
-        self._owners: list[Any] = []
+        self.owners: list[Any] = []
         self.state_mapping: dict[int, Any] = {}
         self._former: StatelessScope | None = None
         for variable, value in state_mapping or ():
@@ -113,18 +113,18 @@ class StatelessScope:
     def add_loss(self, loss: Any, owner: Any = None) -> None:
         """Collect a loss of a layer that is called within, the `owner`."""
         self.losses.append(loss)
-        self._owners.append(owner)
+        self.owners.append(owner)
 
     def losses_of(self, owner: Any) -> list[Any]:
         """The losses that a layer added within."""
-        pairs = zip(self.losses, self._owners, strict=True)
+        pairs = zip(self.losses, self.owners, strict=True)
         return [loss for loss, each in pairs if each is owner]
 
     def forget_losses(self, owner: Any) -> None:
         """Drop the losses that a layer added within, before it is called again."""
-        kept = [index for index, each in enumerate(self._owners) if each is not owner]
+        kept = [index for index, each in enumerate(self.owners) if each is not owner]
         self.losses[:] = [self.losses[index] for index in kept]
-        self._owners[:] = [self._owners[index] for index in kept]
+        self.owners[:] = [self.owners[index] for index in kept]
 
     def add_update(self, update: tuple["Variable", Any]) -> None:
         """Note a new value of a variable."""
@@ -366,8 +366,8 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> Tenso
         raise ArgumentError(
             explain(
                 f"Variable {name}",
-                "a shape. When creating a Variable from an initializer, the `shape` argument should "
-                "be specified",
+                "a shape. When creating a Variable from an initializer, the `shape` argument "
+                "should be specified",
                 f"initializer={initializer} and shape={shape}",
             )
         )

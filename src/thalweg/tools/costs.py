@@ -113,6 +113,11 @@ def user_line(node: Node) -> str:
     return describe(place) if place is not None else ""
 
 
+def user_line_and_layer(node: Node) -> str:
+    """The same and the layer, which tells apart what one line, `model.fit(...)`, asks for."""
+    return "  ".join(each for each in (user_line(node), provenance(node).layer) if each)
+
+
 def report(function: Function, most: int = 10) -> str:
     """The cost of a Function as text: by op, and the `most` expensive nodes with their lines."""
     found = breakdown(function)
@@ -133,7 +138,7 @@ def report(function: Function, most: int = 10) -> str:
     rows = [("node", "op", "FLOP", "bytes", "type", "line")]
     for name, node, own in found.by_node[:most]:
         cost = quantity(own.flops), quantity(own.bytes)
-        rows.append((name, node.op.name, *cost, type_text(node.type), user_line(node)))
+        rows.append((name, node.op.name, *cost, type_text(node.type), user_line_and_layer(node)))
     lines += ["", *columns(rows, "<<>><<")]
     return "\n".join(lines) + "\n"
 

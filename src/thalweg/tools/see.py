@@ -34,7 +34,7 @@ from thalweg.tools.costs import (
     quantity,
     report,
     share,
-    user_line,
+    user_line_and_layer,
 )
 from thalweg.tools.drawing import graph_svg
 
@@ -147,7 +147,7 @@ def _dearest(stage: str, costs: Breakdown) -> str:
             f'<tr><td><a href="{link}">{escape(name)}</a><td>{escape(node.op.name)}'
             f"<td>{escape(quantity(cost.flops))}<td>{escape(quantity(cost.bytes, 'B'))}"
             f'<td class=bar><i style="width:{100 * part:.0f}%"></i>'
-            f"<td class=note>{escape(user_line(node))}"
+            f"<td class=note>{escape(user_line_and_layer(node))}"
         )
     by_op = "".join(
         f"<tr><td>{escape(row.name)}<td>{row.count:,}<td>{escape(quantity(row.cost.flops))}"
@@ -239,12 +239,13 @@ def _text(stage: str, function: Function) -> str:
     rows = []
     for number, line in enumerate(lines[:MOST_LINES]):
         code = "".join(_marked(stage, scope, part, known) for scope, part in line.parts)
-        wide = "<td colspan=2 class=wide>" if not number else "<td>"
+        wide = "<td>" if number else "<td colspan=2>"
         note = f"<td>{escape(line.note)}" if number else ""
         rows.append(f"<tr><td>{number + 1}{wide}{code}{note}")
     if len(lines) > MOST_LINES:
         rows.append(f"<tr><td><td>and {len(lines) - MOST_LINES:,} more lines")
-    return f"<div class=code><table>{''.join(rows)}</table></div>"
+    columns = "<col class=number><col><col class=origin>"
+    return f"<div class=code><table class=lines>{columns}{''.join(rows)}</table></div>"
 
 
 def _names(lines: Sequence[Line]) -> dict[int, set[str]]:
@@ -494,9 +495,11 @@ background:var(--bar);border-radius:2px}
 .code{overflow:auto;max-height:40rem;border:1px solid var(--rim);border-radius:6px;
 padding:.4rem .6rem;margin-top:.4rem}
 .code table{font-size:.8rem;width:100%}.code td{white-space:pre}
-.code td:first-child{color:var(--soft);text-align:right;user-select:none;width:1%}
-.code td:nth-child(3){color:var(--soft);width:60%;padding-left:2rem}
-.code td.wide{white-space:pre-wrap}
+.code td:first-child{color:var(--soft);text-align:right;user-select:none}
+.code td:nth-child(3){color:var(--soft)}
+table.lines{table-layout:fixed;min-width:60rem}.lines td{white-space:pre-wrap;
+overflow-wrap:anywhere}.number{width:4.5em}.origin{width:26em}
+.lines td:nth-child(2){padding-left:6ch;text-indent:-6ch}
 .code b{color:var(--op);font-weight:500}
 a{color:var(--link);text-decoration:none}a:hover{text-decoration:underline}
 .v{color:inherit;border-radius:3px;padding:0 1px}.v.p{color:var(--link)}

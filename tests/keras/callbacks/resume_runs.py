@@ -1,11 +1,12 @@
 """Runs that are killed and started again, for `test_resume`; a program of its own.
 
-    python resume_runs.py FOLDER NAME [points]
+    python resume_runs.py FOLDER POINTS NAME ...
 
-It trains once without interruption. Then, for each point at which to die, a forked copy trains and
-is killed there by SIGKILL, another is started in its place, and so on until one comes to its end;
-its weights are compared, bit by bit. Points are counted over everything that a run does to files,
-and over the ends of batches. Forking saves the import of the package for each run.
+For each kind of run by name it trains once without interruption. Then, for so many points at which
+to die (0 for all), a forked copy trains and is killed there by SIGKILL, another is started in its
+place and dies half as far, and so on until one comes to its end; its weights are compared, bit by
+bit. Points are counted over everything that a run does to files, and over the ends of batches.
+Forking saves the import of the package for each run.
 """
 
 import json
@@ -23,10 +24,6 @@ RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(22, 4)).astype("float32")
 Y = (X[:, :1] * 2 + RANDOM.normal(size=(22, 1)) * 0.5).astype("float32")
 EPOCHS = 3
-
-
-class Until(Exception):
-    """The number of points that a run has."""
 
 
 def dies_at(point):
@@ -83,21 +80,22 @@ def others():
     ]
 
 
-def train(folder, save_freq, double=False, extra=(), **settings):
-    """One run; the arrays that it ends with."""
+def train(folder, extra, save_freq, double=False, data=(X, Y), **settings):
+    """One run with backups; the arrays that it ends with."""
     keras.utils.set_random_seed(5)
     made = model()
     given = others()
     if folder is not None:
         given.append(callbacks.BackupAndRestore(folder, save_freq, double_checkpoint=double))
-    settings = {"batch_size": 4, "validation_data": (X, Y), **settings}
-    history = made.fit(X, Y, epochs=EPOCHS, verbose=0, callbacks=[*given, *extra], **settings)
-    rate = history.history.get("learning_rate", [])[-1:]
-    return [v.numpy() for v in (*made.variables, *made.optimizer.variables)] + [np.array(rate)]
+    made.fit(
+        *data, epochs=EPOCHS, verbose=0, validation_data=(X, Y), callbacks=[*given, *extra],
+        **settings,
+    )  # fmt: skip
+    return state_of(made)
 
 
-def batches(epoch_seed):
-    return [(X[i : i + 5], Y[i : i + 5]) for i in range(0, 20, 5)]
+def state_of(made):
+    return [variable.numpy() for variable in (*made.variables, *made.optimizer.variables)]
 
 
 class Batches(keras.utils.PyDataset):
@@ -110,40 +108,32 @@ class Batches(keras.utils.PyDataset):
         return X[number * 4 : number * 4 + 4], Y[number * 4 : number * 4 + 4]
 
 
-def checkpointed(folder, save_freq, extra=()):
+def checkpointed(folder, extra):
     """A run that saves whole models, and goes on from the last one by `initial_epoch`."""
     keras.utils.set_random_seed(5)
     made, first = model(), 0
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    names = (
+        [name for name in os.listdir(folder) if name[0].isdigit()] if os.path.isdir(folder) else []
+    )
     if names:
-        made = keras.models.load_model(os.path.join(folder, names[-1]))
-        first = int(names[-1].split(".")[0])
+        made = keras.models.load_model(os.path.join(folder, max(names)))
+        first = int(max(names).split(".")[0])
     path = os.path.join(folder, "{epoch}.keras")
     made.fit(
         X, Y, batch_size=4, epochs=EPOCHS, initial_epoch=first, verbose=0,
         callbacks=[callbacks.ModelCheckpoint(path), *extra],
     )  # fmt: skip
-    return [v.numpy() for v in (*made.variables, *made.optimizer.variables)]
+    return state_of(made)
 
 
 RUNS = {
-    "epoch": lambda folder, extra: train(folder, "epoch", extra=extra),
-    "double": lambda folder, extra: train(folder, "epoch", True, extra),
-    "batch": lambda folder, extra: train(folder, 2, extra=extra),
-    "steps": lambda folder, extra: train(folder, 1, extra=extra, steps_per_epoch=4),
-    "dataset": lambda folder, extra: train_dataset(folder, extra),
-    "checkpoint": lambda folder, extra: checkpointed(folder or "unused", "epoch", extra),
+    "epoch": lambda folder, extra: train(folder, extra, "epoch", batch_size=4),
+    "double": lambda folder, extra: train(folder, extra, "epoch", True, batch_size=4),
+    "batch": lambda folder, extra: train(folder, extra, 2, batch_size=4),
+    "steps": lambda folder, extra: train(folder, extra, 1, batch_size=4, steps_per_epoch=3),
+    "dataset": lambda folder, extra: train(folder, extra, 2, data=(Batches(),)),
+    "checkpoint": checkpointed,
 }
-
-
-def train_dataset(folder, extra):
-    keras.utils.set_random_seed(5)
-    made = model()
-    given = others()
-    if folder is not None:
-        given.append(callbacks.BackupAndRestore(folder, 2))
-    made.fit(Batches(), epochs=EPOCHS, verbose=0, validation_data=(X, Y), callbacks=[*given, *extra])
-    return [v.numpy() for v in (*made.variables, *made.optimizer.variables)]
 
 
 def in_a_copy(work, path):
@@ -165,7 +155,8 @@ def in_a_copy(work, path):
         return [found[name] for name in found]
 
 
-def main(folder, name, points):
+def sweep(folder, name, points):
+    """Kill runs of a kind at points spread over them; what came of it."""
     run = RUNS[name]
     backup, result = os.path.join(folder, "backup"), os.path.join(folder, "result.npz")
 
@@ -176,19 +167,15 @@ def main(folder, name, points):
 
     total = int(in_a_copy(counted, result)[0])
     shutil.rmtree(backup, ignore_errors=True)
-    wanted = in_a_copy(lambda: run(None if name != "checkpoint" else backup, []), result)
+    wanted = in_a_copy(lambda: run(backup if name == "checkpoint" else None, []), result)
     shutil.rmtree(backup, ignore_errors=True)
-    chosen = range(total) if points == 0 else sorted({round(i * (total - 1) / (points - 1)) for i in range(points)})
+    chosen = sorted({round((i + 0.5) * total / points) for i in range(points)}) or range(total)
     wrong, deaths = [], 0
     for point in chosen:
         found = None
-        for attempt in range(5):
-            def work(attempt=attempt, point=point):
-                # The second run dies too, somewhere else.
-                where = point if attempt == 0 else point // 2 if attempt == 1 else -1
-                return run(backup, [dies_at(where)[0]])
-
-            found = in_a_copy(work, result)
+        # The second run dies too, on its way.
+        for where in (point, point // 2, -1):
+            found = in_a_copy(lambda where=where: run(backup, [dies_at(where)[0]]), result)
             if found is not None:
                 break
             deaths += 1
@@ -197,12 +184,13 @@ def main(folder, name, points):
             for a, b in zip(found, wanted, strict=True)
         )
         if not same:
-            wrong.append(point)
+            wrong.append(f"other weights after dying at {point}")
         if name != "checkpoint" and os.path.exists(backup):
-            wrong.append(f"left {os.listdir(backup)} at {point}")
+            wrong.append(f"left after dying at {point}: {os.listdir(backup)}")
         shutil.rmtree(backup, ignore_errors=True)
-    print(json.dumps({"points": total, "deaths": deaths, "wrong": wrong}))
+    return {"points": total, "deaths": deaths, "wrong": wrong}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    place, count, *kinds = sys.argv[1:]
+    print(json.dumps({kind: sweep(place, kind, int(count)) for kind in kinds}))

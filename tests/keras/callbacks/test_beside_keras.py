@@ -284,7 +284,7 @@ def test_errors_within_a_schedule_are_its_own():
 
 @pytest.mark.parametrize("value", ["a", 1, None, np.ones(2)])
 def test_a_schedule_that_gives_no_float(value):
-    with pytest.raises(ValueError, match="schedule.*should be a float"):
+    with pytest.raises(ValueError, match=r"schedule.*should be a float"):
         trained(callbacks.LearningRateScheduler(lambda epoch: value))
 
 

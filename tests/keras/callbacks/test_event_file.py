@@ -29,15 +29,24 @@ def test_checksums(data, wanted):
 def test_a_record():
     # As TensorFlow's TFRecordWriter writes b"abc".
     assert ef.record(b"abc").hex() == (
-        "0300000000000000" + struct.pack("<I", ef.masked_crc32c(b"\3" + bytes(7))).hex()
-        + "616263" + struct.pack("<I", ef.masked_crc32c(b"abc")).hex()
+        "0300000000000000"
+        + struct.pack("<I", ef.masked_crc32c(b"\3" + bytes(7))).hex()
+        + "616263"
+        + struct.pack("<I", ef.masked_crc32c(b"abc")).hex()
     )
     assert ef.masked_crc32c(b"") == 0xA282EAD8
 
 
 @pytest.mark.parametrize(
     ("value", "wanted"),
-    [(0, "00"), (127, "7f"), (128, "8001"), (300, "ac02"), (-1, "ff" * 9 + "01"), (2**63, "80" * 9 + "01")],
+    [
+        (0, "00"),
+        (127, "7f"),
+        (128, "8001"),
+        (300, "ac02"),
+        (-1, "ff" * 9 + "01"),
+        (2**63, "80" * 9 + "01"),
+    ],
 )
 def test_integers(value, wanted):
     assert ef.varint(value).hex() == wanted
@@ -131,9 +140,7 @@ def test_graphs():
         attribute = fields(node[5][0])
         assert attribute[1] == [b"_output_shapes"]
         shapes = fields(fields(attribute[2][0])[1][0]).get(7, [])
-        decoded.append(
-            (node[1], node[2], node.get(3, []), [shape(each) for each in shapes])
-        )
+        decoded.append((node[1], node[2], node.get(3, []), [shape(each) for each in shapes]))
     unknown = 2**64 - 1
     assert decoded == [
         ([b"net/in"], [b"Input"], [], [(unknown, 3)]),

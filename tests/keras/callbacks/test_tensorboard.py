@@ -219,9 +219,7 @@ def test_embeddings(tmp_path):
     )  # fmt: skip
     made.compile("sgd", "mse")
     (tmp_path / "labels.tsv").write_text("\n".join("abcde"))
-    board = TensorBoard(
-        tmp_path, embeddings_freq=1, embeddings_metadata={"words": "labels.tsv"}
-    )
+    board = TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata={"words": "labels.tsv"})
     made.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0, callbacks=[board])
     name = "layer_with_weights-0/embeddings/.ATTRIBUTES/VARIABLE_VALUE"
     assert (tmp_path / "projector_config.pbtxt").read_text().split() == [

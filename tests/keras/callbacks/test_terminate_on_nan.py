@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+import thalweg as tw
 from thalweg import keras
 from thalweg.base.options import options
 from thalweg.keras import layers, ops
@@ -26,7 +27,9 @@ def data(count=8):
 
 
 def sequential(*middle, optimizer="sgd", loss="mse", **settings):
-    model = keras.Sequential([layers.Input((3,)), *middle, layers.Dense(1, name="last")], name="net")
+    model = keras.Sequential(
+        [layers.Input((3,)), *middle, layers.Dense(1, name="last")], name="net"
+    )
     model.compile(optimizer, loss, **settings)
     return model
 
@@ -116,12 +119,10 @@ def test_weights_that_were_not_finite():
 def test_training_ends_in_order_by_default(capsys):
     model = sequential(Log(name="logarithm"))
     ended = []
+    note = keras.callbacks.LambdaCallback(on_train_end=lambda logs: ended.append(1))
     history = model.fit(
-        *data(), batch_size=4, epochs=5, verbose=0,
-        callbacks=[
-            TerminateOnNaN(), keras.callbacks.LambdaCallback(on_train_end=lambda logs: ended.append(1)),
-        ],
-    )  # fmt: skip
+        *data(), batch_size=4, epochs=5, verbose=0, callbacks=[TerminateOnNaN(), note]
+    )
     assert history.epoch == [0] and np.isnan(history.history["loss"][0]) and ended == [1]
     text = capsys.readouterr().out
     assert text.startswith("Batch 0 of epoch 1: Invalid loss nan, terminating training. It begins")
@@ -161,3 +162,65 @@ def test_hooks_called_by_hand():
     callback.on_batch_end(0)
     with pytest.raises(RuntimeError, match="batch 3 of epoch 1: inf"):
         callback.on_train_batch_end(3, {"loss": float("inf")})
+
+
+class Game(keras.Model):
+    """Two networks with an optimizer each, trained by a step of their own on four inputs."""
+
+    def __init__(self):
+        super().__init__(name="game")
+        self.one, self.two = layers.Dense(1, name="one"), layers.Dense(1, name="two")
+        self.optimizers = {
+            "one": keras.optimizers.Adam(),
+            "two": keras.optimizers.SGD(momentum=0.9),
+        }
+        self.tracker = keras.metrics.Mean(name="loss")
+
+    def build(self, shape):
+        self.one.build((None, 3))
+        self.two.build((None, 3))
+        self.optimizers["one"].build(self.one.trainable_variables)
+        self.optimizers["two"].build(self.two.trainable_variables)
+
+    def call(self, x):
+        return self.two(x)
+
+    def train_step(self, data):
+        a, b, c, d = data
+        with tw.GradientTape() as tape:
+            loss = ops.mean((self.one(a) + b) ** 2)
+        own = self.one.trainable_variables
+        self.optimizers["one"].apply(tape.gradient(loss, own), own)
+        with tw.GradientTape() as tape:
+            loss = loss + ops.mean(ops.log(ops.abs(self.two(c)) * 0 - d))
+        own = self.two.trainable_variables
+        self.optimizers["two"].apply(tape.gradient(loss, own), own)
+        self.tracker.update_state(loss)
+        return {"loss": self.tracker.result()}
+
+
+def test_a_step_of_ones_own_with_two_optimizers(capsys):
+    x = data()[0]
+    d = np.ones((8, 1), "float32")
+    batches = [(x[:4], d[:4], x[:4], -d[:4]), (x[4:], d[4:], x[4:], d[4:])]
+    model = Game()
+    model.build((None, 3))
+    model.compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(iter(batches), verbose=0, callbacks=[TerminateOnNaN()])
+    text = capsys.readouterr().out
+    assert "Batch 1 of epoch 1" in text and "[log]" in text
+    for optimizer in model.optimizers.values():
+        assert int(optimizer.iterations) == 2
+        # The poisoned values of the step that was run once more are gone.
+        assert all(variable.numpy() is not None for variable in optimizer.variables)
+    bad = x.copy()
+    bad[2] = np.inf
+    model = Game()
+    model.build((None, 3))
+    model.compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(iter([(x[:4], d[:4], bad[:4], -d[:4])]), verbose=0, callbacks=[TerminateOnNaN()])
+    assert "data[2] has an infinity at [2, 0]" in capsys.readouterr().out

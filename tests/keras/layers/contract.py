@@ -46,7 +46,8 @@ class Case:
 
     `unknown` lists axes that may be None in symbolic calls; `below` makes inputs integers from 0 to
     below; `masked` gives inputs masks over so many leading axes; `random` says that training draws
-    numbers, or else differs between backends of real Keras; `policies` lists the dtype policies to check; `call` has further arguments of the call.
+    numbers, or else differs between backends of real Keras; `policies` lists the dtype policies to
+    check; `call` has further arguments of the call.
     """
 
     name: str

@@ -21,6 +21,7 @@ PARTS = {
     "bias_constraint": "non_neg",
 }
 EMBEDDING = {"input_dim": 7, "output_dim": 3}
+REVERSE = {"reverse": True}
 
 
 def einsum(shape: tuple, equation: str, output_shape: Any, **settings: Any) -> Case:
@@ -58,11 +59,9 @@ CASES = [
         below=7,
     ),
     Case("ReversibleEmbedding", (2, 5), {**EMBEDDING, "mask_zero": True}, below=7),
-    Case("ReversibleEmbedding", (2, 3), EMBEDDING, call={"reverse": True}),
-    Case("ReversibleEmbedding", (2, 3), {**EMBEDDING, "tie_weights": False}, call={"reverse": True}),
-    Case(
-        "ReversibleEmbedding", (2, 3), {**EMBEDDING, "logit_soft_cap": 0.4}, call={"reverse": True}
-    ),
+    Case("ReversibleEmbedding", (2, 3), EMBEDDING, call=REVERSE),
+    Case("ReversibleEmbedding", (2, 3), {**EMBEDDING, "tie_weights": False}, call=REVERSE),
+    Case("ReversibleEmbedding", (2, 3), {**EMBEDDING, "logit_soft_cap": 0.4}, call=REVERSE),
     Case("Identity", (2, 3), unknown=(0, 1)),
     Case("Identity", (2, 3), masked=1),
     Case("Masking", (2, 3, 4), unknown=(0, 1)),

@@ -270,6 +270,22 @@ def test_edges_of_domains():
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6, err_msg=name)
 
 
+def test_class_numbers_stay_integers():
+    scores = np.zeros((1, 5000), "float32")
+    scores[0, 4001] = 5.0
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float16")
+    assert float(loss(np.array([4001]), scores)) < float(loss(np.array([4000]), scores))
+    # 255 is not -1, and 255 itself is ignored.
+    small, rest = np.array([255, 1], "uint8"), np.ones((2, 256), "float32")
+    for number, count in ((-1, 2), (255, 1), (3, 2)):
+        found = losses.sparse_categorical_crossentropy(small, rest, True, ignore_class=number)
+        assert np.count_nonzero(found) == count
+    assert losses.sparse_categorical_crossentropy([0, 1], [[0.5, 0.5], [0.2, 0.8]]).shape == (2,)
+    step = tw.function(lambda y, p: losses.SparseCategoricalCrossentropy(True)(y, p))
+    step(tw.asarray(NUMBERS[0]), tw.asarray(SCORES))
+    assert "cast(y" not in step.show("trace")
+
+
 def test_other_values():
     assert float(losses.MeanSquaredError()([1.0, 2.0], [3.0, 4.0])) == 4.0
     assert float(losses.MeanSquaredError()(np.ones((0, 2)), np.ones((0, 2)))) == 0.0

@@ -6,6 +6,7 @@ writes FOLDER/{kind}.theirs.* with outputs and weights, and of each FOLDER/{kind
 can load, the weights. The backend compiles nothing, so that all kinds take seconds.
 """
 
+import importlib
 import os
 import sys
 import warnings
@@ -13,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from tests.keras.saving.zoo import OPTIMIZERS, SHARD, ZOO, inputs_of, made, optimized
-
 
 NOT_LOADED = {("attention", "h5"), ("mixed", "h5")}
 """Kinds that real Keras does not load from legacy files, its own included."""
@@ -54,8 +53,7 @@ def read(path: Path) -> list[np.ndarray]:
 def main(folder: Path) -> None:
     """Write their files, read ours."""
     os.environ["KERAS_BACKEND"] = "numpy"
-    import keras
-
+    keras = importlib.import_module("keras")
     for name in ZOO:
         model = made(keras, name)
         model.save(folder / f"{name}.theirs.keras")
@@ -69,7 +67,9 @@ def main(folder: Path) -> None:
         for ending in ("keras", "folder", "h5"):
             path = folder / f"{name}.ours{'' if ending == 'folder' else '.' + ending}"
             if path.exists() and (name, ending) not in NOT_LOADED:
-                dump(folder / f"{name}.from-{ending}.npz", weights_of(keras.models.load_model(path)))
+                dump(
+                    folder / f"{name}.from-{ending}.npz", weights_of(keras.models.load_model(path))
+                )
         for ending in ("weights.h5", "weights.json"):
             for weight in model.weights:
                 weight.assign(np.zeros(weight.shape))

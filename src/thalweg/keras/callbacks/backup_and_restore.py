@@ -1,6 +1,7 @@
 """BackupAndRestore: a run of `fit` that was interrupted goes on where it stopped."""
 
 import contextlib
+import glob
 import json
 import os
 from collections.abc import Sequence
@@ -103,7 +104,7 @@ class BackupAndRestore(SavesAtTimes, Callback):
 
     def meet(self, callbacks: Sequence[Any]) -> None:
         """Get to know the callbacks of the run, once all of them have begun."""
-        self._others = [each for each in callbacks if each is not self]
+        self._others = [each for each in callbacks if each is not self and _state_attributes(each)]
         states, self._states = self._states, None
         if states is None:
             return
@@ -166,12 +167,18 @@ class BackupAndRestore(SavesAtTimes, Callback):
             self._prev_weights_path,
             self._prev_training_metadata_path,
         )
-        for path in paths:
+        for path in (*paths, *_unfinished(self.backup_dir)):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
         # A folder with files of others in it stays.
         with contextlib.suppress(OSError):
             os.rmdir(self.backup_dir)
+
+
+def _unfinished(folder: str) -> list[str]:
+    """What processes left that were killed while a backup got its name."""
+    names = (f".{name}." for name in (WEIGHTS, METADATA))
+    return [path for name in names for path in glob.glob(f"{glob.escape(folder)}/{name}*.part")]
 
 
 def _state_attributes(callback: Any) -> Sequence[str]:

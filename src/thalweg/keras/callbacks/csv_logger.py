@@ -3,7 +3,7 @@
 import csv
 import os
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any
 
 from thalweg.keras.callbacks.callback import Callback
 from thalweg.keras.callbacks.logs import plain
@@ -24,43 +24,29 @@ class CSVLogger(Callback):
         self.sep = separator
         self.filename = os.fspath(filename)
         self.append = append
-        self.append_header = True
         self.keys: list[str] | None = None
-        self.writer: Any = None
-        self.csv_file: IO[str] | None = None
+        self._has_header = False
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if self.append:
-            former = self._columns_of_file()
-            self.append_header = former is None
-            self.keys = former
-        else:
-            self.append_header = True
-        self.writer = None
-        self.csv_file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
+        self.keys = self._columns_of_file() if self.append else None
+        self._has_header = self.keys is not None
+        if not self.append:
+            with open(self.filename, "w"):
+                pass
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        assert self.csv_file is not None
         logs = dict(logs or {})
         if self.keys is None:
             self.keys = sorted(logs)
             if not any(key.startswith("val_") for key in self.keys):
                 self.keys += [f"val_{key}" for key in self.keys]
-        if self.writer is None:
-            columns = ["epoch", *self.keys]
-            self.writer = csv.DictWriter(self.csv_file, columns, delimiter=self.sep)
-            if self.append_header:
-                self.writer.writeheader()
-        line = {"epoch": epoch, **{key: _cell(logs.get(key, MISSING)) for key in self.keys}}
-        self.writer.writerow(line)
-        self.csv_file.flush()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        if self.csv_file is not None:
-            self.csv_file.close()
-        self.csv_file = self.writer = None
-        if not self.append:
-            self.keys = None
+        # Opened for each line: whatever ends the run, the file is complete and closed.
+        with open(self.filename, "a", newline="") as file:
+            writer = csv.writer(file, delimiter=self.sep)
+            if not self._has_header:
+                writer.writerow(["epoch", *self.keys])
+                self._has_header = True
+            writer.writerow([epoch, *(_cell(logs.get(key, MISSING)) for key in self.keys)])
 
     def _columns_of_file(self) -> list[str] | None:
         """The metrics that the file has columns for, None where it is not there or empty."""

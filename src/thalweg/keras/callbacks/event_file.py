@@ -9,8 +9,8 @@ Scalars, histograms, images and texts are tensors that name the part of TensorBo
 them, as TensorFlow 2 writes them. Messages are protocol buffers, encoded here: a field is its
 number and wire type in one varint, then the value; lengths come before what has no fixed size.
 
-Sources: the TFRecord format and event.proto, summary.proto, tensor.proto, graph.proto of TensorFlow;
-CRC-32C of RFC 3720, appendix B.4.
+Sources: the TFRecord format, event.proto, summary.proto, tensor.proto and graph.proto of
+TensorFlow; CRC-32C of RFC 3720, appendix B.4.
 """
 
 import os
@@ -217,6 +217,9 @@ class EventFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def __del__(self) -> None:
+        self.close()  # after a run that was interrupted
 
 
 def _new_file(folder: str) -> IO[bytes]:

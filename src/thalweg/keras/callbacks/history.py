@@ -1,5 +1,6 @@
 """History: the metrics of each epoch, and their curves."""
 
+import itertools
 import math
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from thalweg.keras import door
 from thalweg.keras.callbacks.callback import Callback
+from thalweg.keras.callbacks.learning_rates import RATE
 
 TRAINING, VALIDATION, INK, SOFT, GRID = "#3b6fb6", "#dd8d45", "#1d2433", "#5d6779", "#e6e9ef"
 
@@ -42,7 +44,7 @@ class History(Callback):
         """
         names = sorted(
             {name.removeprefix("val_") for name in self.history} or {"loss"},
-            key=lambda name: (name == "learning_rate", not name.endswith("loss"), name != "loss"),
+            key=lambda name: (name.startswith(RATE), not name.endswith("loss"), name != "loss"),
         )
         across = min(len(names), 3)
         down = math.ceil(len(names) / across)
@@ -58,7 +60,7 @@ class History(Callback):
         return figure
 
     def _draw(self, panel: Any, name: str) -> None:
-        is_rate = name == "learning_rate"
+        is_rate = name.startswith(RATE)
         for key, label, colour in (
             (name, "training", TRAINING),
             (f"val_{name}", "validation", VALIDATION),
@@ -103,7 +105,7 @@ class History(Callback):
         """The epochs, from 1 on, and values of a metric; of one with several values their mean."""
         values = [float(np.mean(value)) for value in self.history.get(key, ())]
         epochs = self._epochs.get(key, [])
-        is_rising = all(a < b for a, b in zip(epochs, epochs[1:], strict=False))
+        is_rising = all(a < b for a, b in itertools.pairwise(epochs))
         if len(epochs) != len(values) or not is_rising:  # several runs, one after another
             epochs = list(range(1, len(values) + 1))
         return epochs, np.asarray(values)

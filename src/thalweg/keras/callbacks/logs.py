@@ -41,7 +41,9 @@ class Logs(dict):
         return value
 
     def get(self, key: Any, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        if key in self:
+            return self[key]
+        return default
 
     def pop(self, key: Any, *default: Any) -> Any:
         return plain(dict.pop(self, key, *default))

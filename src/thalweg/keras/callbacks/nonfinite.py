@@ -4,7 +4,7 @@ A step is run once more, op by op, on the batches and the state that it had. Not
 paid for before: state and batches are only held on to, see TerminateOnNaN.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,16 @@ from thalweg.base.errors import CheckError
 from thalweg.base.options import options
 from thalweg.engine.tensor import evaluate
 from thalweg.keras import tree
+from thalweg.keras.saving.walk import children, is_saveable, members
 from thalweg.keras.utils.sample_weight import unpack_x_y_sample_weight
 
 State = list[tuple[Any, Any]]
 """Variables, and the tensors that they stood for."""
 
 
-def state_of(model: Any) -> State:
-    """What a step reads: the model's variables with their present tensors, without a copy."""
-    return [(variable, variable._value) for variable in model.variables]
+def state_of(variables: Iterable[Any]) -> State:
+    """Variables with their present tensors, without a copy."""
+    return [(variable, variable._tensor) for variable in variables]
 
 
 def explain_nonfinite(model: Any, batches: Sequence[Any], state: State) -> str:
@@ -36,10 +37,11 @@ def explain_nonfinite(model: Any, batches: Sequence[Any], state: State) -> str:
 
 def _in_data(batch: Any) -> str:
     """What is wrong with a batch as it was given."""
-    names = ("input", "target", "sample weight")
-    for name, part in zip(names, unpack_x_y_sample_weight(batch), strict=True):
-        if part is None:
-            continue
+    parts = {"data": batch}
+    if isinstance(batch, tuple) and len(batch) <= 3:
+        names = ("input", "target", "sample weight")
+        parts = dict(zip(names, unpack_x_y_sample_weight(batch), strict=True))
+    for name, part in parts.items():
         for path, leaf in tree.flatten_with_path(part):
             found = _first_nonfinite(leaf)
             if found:
@@ -61,10 +63,7 @@ def _in_state(state: State) -> str:
 
 def _in_steps(model: Any, batches: Sequence[Any], state: State) -> str:
     """Run the steps again with a look at every value; the model is left as it is now."""
-    now = [
-        (variable, variable._value)
-        for variable in (*model.variables, *model.optimizer.variables, *model.metrics_variables)
-    ]
+    now = state_of(_all_variables(model))
     was_on = options().stop_at_nonfinite
     try:
         for variable, value in state:
@@ -75,7 +74,7 @@ def _in_steps(model: Any, batches: Sequence[Any], state: State) -> str:
             logs = model.train_step(batch)
             # Losses before weights, so that what is found is the first in the order of the model.
             evaluate(list(logs.values()))
-            evaluate([variable._value for variable, _ in now])
+            evaluate([variable._tensor for variable, _ in now])
     except CheckError as error:
         return f"It begins here:\n{error}"
     except Exception:
@@ -90,8 +89,29 @@ def _in_steps(model: Any, batches: Sequence[Any], state: State) -> str:
     return ""
 
 
+def _all_variables(model: Any) -> list[Any]:
+    """Everything that a step may assign to, optimizers and metrics that are attributes included."""
+    found: dict[int, Any] = {}
+    met: set[int] = set()
+    pending = [model]
+    while pending:
+        value = pending.pop()
+        if id(value) in met:
+            continue
+        met.add(id(value))
+        if is_saveable(value):
+            found.update((id(each), each) for each in getattr(value, "variables", ()))
+            pending += [each for _, each in children(value)]
+        else:
+            pending += [each for _, each in members(value)]
+    found.update((id(each), each) for each in getattr(model, "metrics_variables", ()))
+    return list(found.values())
+
+
 def _first_nonfinite(value: Any) -> str:
     """`NaN at [3, 0]` for a value that is not finite, else an empty text."""
+    if value is None:
+        return ""
     array = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
     if array.dtype.kind in "iubOSU":
         return ""

@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 
 from thalweg.base.errors import ArgumentError, explain
-from thalweg.keras.callbacks.learning_rate_scheduler import check_settable
+from thalweg.keras.callbacks.learning_rates import (
+    check_settable,
+    optimizers_by_rate,
+    rates,
+    title,
+)
 from thalweg.keras.callbacks.monitor import MonitorCallback
 from thalweg.keras.utils.messages import print_message
 
@@ -15,8 +20,9 @@ class ReduceLROnPlateau(MonitorCallback):
 
     It does not go below `min_lr`. After a reduction `cooldown` epochs are not counted. An
     improvement is a change by more than `min_delta`, in the direction of `mode` ("min", "max", or
-    "auto", the metric's own). The logs get the rate as `learning_rate`. Raises ArgumentError for a
-    factor of 1 or more, TypeError when the optimizer follows a schedule.
+    "auto", the metric's own). Each optimizer of a MultiOptimizer has its own rate. The logs get the
+    rate as `learning_rate`, or `learning_rate_{name}` of several. Raises ArgumentError for a factor
+    of 1 or more, TypeError when the optimizer follows a schedule.
     """
 
     state_attributes = ("best", "cooldown_counter", "wait")
@@ -65,8 +71,7 @@ class ReduceLROnPlateau(MonitorCallback):
         if self.monitor_op is None:
             self._set_monitor_op()
         logs = {} if logs is None else logs
-        rate = float(self.model.optimizer.learning_rate)
-        logs["learning_rate"] = rate
+        logs.update(rates(self.model.optimizer))
         current = self.get_monitor_value(logs)
         if current is None:
             return
@@ -78,16 +83,21 @@ class ReduceLROnPlateau(MonitorCallback):
             self.wait = 0
         elif not self.in_cooldown():
             self.wait += 1
-            # As float32, which the rate has been: 0.002 in it is a little more than 0.002.
-            if self.wait >= self.patience and rate > np.float32(self.min_lr):
-                self._reduce(epoch, rate)
+            if self.wait >= self.patience:
+                self._reduce(epoch)
 
-    def _reduce(self, epoch: int, rate: float) -> None:
-        new = max(rate * self.factor, self.min_lr)
-        self.model.optimizer.learning_rate = new
-        if self.verbose > 0:
-            print_message(
-                f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}."
-            )
-        self.cooldown_counter = self.cooldown
-        self.wait = 0
+    def _reduce(self, epoch: int) -> None:
+        # As float32, which the rates have been: 0.002 in it is a little more than 0.002.
+        least = np.float32(self.min_lr)
+        for name, each in optimizers_by_rate(self.model.optimizer).items():
+            rate = float(each.learning_rate)
+            if rate <= least:
+                continue
+            new = max(rate * self.factor, self.min_lr)
+            each.learning_rate = new
+            if self.verbose > 0:
+                print_message(
+                    f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing {title(name)} to {new}."
+                )
+            self.cooldown_counter = self.cooldown
+            self.wait = 0

@@ -43,7 +43,11 @@ class SavesAtTimes:
 class Checkpoint(SavesAtTimes, MonitorCallback):
     """Saves the model at times, or when a metric is better than ever; a subclass says where to."""
 
-    state_attributes: ClassVar[tuple[str, ...]] = ("best", "_batches_since_saving", "_last_batch_seen")
+    state_attributes: ClassVar[tuple[str, ...]] = (
+        "best",
+        "_batches_since_saving",
+        "_last_batch_seen",
+    )
 
     def __init__(
         self,

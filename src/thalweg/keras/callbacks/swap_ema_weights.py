@@ -5,6 +5,7 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.callbacks.callback import Callback
+from thalweg.keras.callbacks.learning_rates import plain_optimizers
 
 
 class SwapEMAWeights(Callback):
@@ -64,7 +65,7 @@ class SwapEMAWeights(Callback):
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
         """The weights that have an average, each with it."""
         optimizer = self.model.optimizer
-        averaging = [each for each in _plain_optimizers(optimizer) if each.use_ema]
+        averaging = [each for each in plain_optimizers(optimizer) if each.use_ema]
         if not averaging:
             raise ArgumentError(
                 explain(
@@ -79,16 +80,3 @@ class SwapEMAWeights(Callback):
         for each in averaging:
             if hasattr(each, "_model_variables_moving_average"):
                 yield from each._averages()
-
-
-def _plain_optimizers(optimizer: Any) -> Iterator[Any]:
-    """The optimizers that change weights: those within one that holds others."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    several = getattr(optimizer, "optimizers", None)
-    if inner is not None:
-        yield from _plain_optimizers(inner)
-    elif several:
-        for each in several:
-            yield from _plain_optimizers(each)
-    elif optimizer is not None:
-        yield optimizer

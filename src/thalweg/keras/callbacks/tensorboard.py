@@ -1,8 +1,8 @@
 """TensorBoard: the course of training as files that TensorBoard shows.
 
-    {log_dir}/train         epoch_{metric}, epoch_learning_rate, batch_{metric}, the model's graph,
-                            {weight}/histogram, {weight}/image, tables of embeddings
-    {log_dir}/validation    epoch_{metric}, evaluation_{metric}_vs_iterations
+{log_dir}/train         epoch_{metric}, epoch_learning_rate, batch_{metric}, the model's graph,
+                        {weight}/histogram, {weight}/image, tables of embeddings
+{log_dir}/validation    epoch_{metric}, evaluation_{metric}_vs_iterations
 """
 
 import math
@@ -19,6 +19,7 @@ from thalweg.keras import door
 from thalweg.keras.callbacks import event_file
 from thalweg.keras.callbacks.callback import Callback
 from thalweg.keras.callbacks.event_file import EventFile
+from thalweg.keras.callbacks.learning_rates import rates
 from thalweg.keras.utils.model_graph import LayerGraph, model_graph
 
 PROJECTOR = "projector_config.pbtxt"
@@ -105,9 +106,7 @@ class TensorBoard(Callback):
             for name, value in logs.items()
             if name.startswith("val_")
         }
-        rate = _learning_rate(self.model)
-        if rate is not None:
-            training["learning_rate"] = rate
+        training = self._collect_learning_rate(training)
         if self.write_steps_per_second:
             began, step = self._epoch_begin
             seconds = time.perf_counter() - began
@@ -120,6 +119,9 @@ class TensorBoard(Callback):
             self._write_embeddings()
         self._train.flush()
         self._validation.flush()
+
+    def _collect_learning_rate(self, logs: dict[str, Any]) -> dict[str, Any]:
+        return {**logs, **rates(getattr(self.model, "optimizer", None))}
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._batch_begin = time.perf_counter()
@@ -258,13 +260,6 @@ def _first_and_last(profile_batch: Any) -> tuple[int, int] | None:
             )
         ) from None
     return (first, last) if last else None
-
-
-def _learning_rate(model: Any) -> float | None:
-    try:
-        return float(model.optimizer.learning_rate)
-    except AttributeError:  # no optimizer, or one that has several rates
-        return None
 
 
 def _add_scalars(file: EventFile, tag: str, values: dict[str, Any], step: int) -> None:

@@ -28,12 +28,14 @@ class TerminateOnNaN(Callback):
         self.raise_error = raise_error
         self._epoch = 0
         self._state: State = []
+        self._variables: list[Any] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
+        self._variables = self.model.variables
 
     def on_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._state = state_of(self.model)
+        self._state = state_of(self._variables)
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = (logs or {}).get("loss")
@@ -46,7 +48,9 @@ class TerminateOnNaN(Callback):
         why = explain_nonfinite(self.model, batches, state)
         if self.raise_error:
             received = f"NaN or Inf loss encountered at {where}: {loss}"
-            raise NonfiniteLossError(explain("TerminateOnNaN", "a loss that is finite", received, why))
+            raise NonfiniteLossError(
+                explain("TerminateOnNaN", "a loss that is finite", received, why)
+            )
         message = f"B{where[1:]}: Invalid loss {loss}, terminating training"
         print_message(f"{message}. {why}" if why else message)
         self.model.stop_training = True

@@ -9,6 +9,7 @@ generators of layers, metrics) and the generators of the process: those of keras
 thalweg.random, NumPy's, and Python's. `load_weights` reads such a file too.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -65,7 +66,7 @@ def load_training_state(model: Any, path: str) -> dict[str, Any]:
     That is {} for a file of weights alone. Errors: FileError for a file that is missing or damaged,
     ArgumentError for one of another model.
     """
-    with open_h5(path) as source:
+    with contextlib.closing(open_h5(path)) as source:
         reader = H5Reader(source)
         loading = load_state(model, reader)
         if loading.failures:

@@ -15,18 +15,14 @@ from thalweg.keras.layers.attention.grouped_query import (
 )
 from thalweg.keras.layers.attention.multi_head import MultiHeadAttention
 from thalweg.keras.layers.attention.scores import AdditiveAttention, Attention
-from thalweg.keras.layers.convolutional.convolution import (
-    Conv1D,
+from thalweg.keras.layers.convolutional.conv import Conv1D, Conv2D, Conv3D
+from thalweg.keras.layers.convolutional.conv_transpose import (
     Conv1DTranspose,
-    Conv2D,
     Conv2DTranspose,
-    Conv3D,
     Conv3DTranspose,
-    DepthwiseConv1D,
-    DepthwiseConv2D,
-    SeparableConv1D,
-    SeparableConv2D,
 )
+from thalweg.keras.layers.convolutional.depthwise import DepthwiseConv1D, DepthwiseConv2D
+from thalweg.keras.layers.convolutional.separable import SeparableConv1D, SeparableConv2D
 from thalweg.keras.layers.core.dense import Dense
 from thalweg.keras.layers.core.einsum_dense import EinsumDense
 from thalweg.keras.layers.core.embedding import Embedding, ReversibleEmbedding

@@ -12,7 +12,7 @@ import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 from thalweg.base.errors import ArgumentError, ThalwegError, explain
 from thalweg.base.frames import outer_level
@@ -32,6 +32,7 @@ from thalweg.keras.layers import calling
 from thalweg.keras.layers.calling import CallContext, CallSpec
 from thalweg.keras.layers.input_spec import assert_input_compatibility
 from thalweg.keras.layers.policy import LayerTypes
+from thalweg.keras.layers.quantization import LayerQuantization
 from thalweg.keras.layers.state import LayerState
 from thalweg.keras.operation import (
     Node,
@@ -76,12 +77,12 @@ def _building(build: Any) -> Any:
     return wrapper
 
 
-def _named_shapes(build: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+def _named_shapes(build: Any, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
     names = list(inspect.signature(build).parameters)[1:]
-    return {**dict(zip(names, args, strict=False)), **kwargs} or None
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-class Layer(LayerState, LayerTypes, Operation):
+class Layer(LayerState, LayerTypes, LayerQuantization, Operation):
     """A computation with weights: subclass it, or use one of those in `keras.layers`.
 
     `trainable` says whether optimizers change its weights, `dtype` is a type, the name of a policy
@@ -201,23 +202,6 @@ class Layer(LayerState, LayerTypes, Operation):
     def _post_build(self) -> None:
         """What a subclass does once it is built."""
 
-    def quantized_build(self, input_shape: Any, mode: Any) -> NoReturn:
-        """Layers without a quantized form refuse."""
-        raise self._not_implemented_error("quantized_build")
-
-    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> NoReturn:
-        """Layers without a quantized form refuse."""
-        raise self._not_implemented_error("quantize")
-
-    def _not_implemented_error(self, method: str) -> NotImplementedError:
-        return NotImplementedError(
-            explain(
-                type(self).__name__,
-                f"a method `{method}`",
-                f"Layer {type(self).__name__} does not have a `{method}` method implemented.",
-            )
-        )
-
     # Calling -------------------------------------------------------------------------------------
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -316,7 +300,10 @@ class Layer(LayerState, LayerTypes, Operation):
         self._call_context_args = self._call_context_args | set(names)
 
     def _fill_masks(self, spec: CallSpec, kwargs: dict[str, Any]) -> None:
-        """Where `call` takes masks and none is given, take those that ride on the inputs."""
+        """Where `call` takes masks and none is given, take those that ride on the inputs.
+
+        None is handed over too where none rides: so files list the argument.
+        """
         tensors = [name for name in spec.tensors if name != "mask" and not name.endswith("_mask")]
         if self._call_has_mask_arg and len(tensors) == 1:
             wanted = {"mask": tensors[0]}
@@ -327,8 +314,8 @@ class Layer(LayerState, LayerTypes, Operation):
         for key, name in wanted.items():
             if spec.arguments.get(key) is not None:
                 continue
-            masks = tree.map_structure(mask_of, spec.tensors[name])
-            if any(each is not None for each in tree.flatten(masks)):
+            if key not in spec.given or key in kwargs:
+                masks = tree.map_structure(mask_of, spec.tensors[name])
                 kwargs[key] = spec.arguments[key] = masks
 
     def _maybe_build(self, spec: CallSpec) -> None:
@@ -354,7 +341,8 @@ class Layer(LayerState, LayerTypes, Operation):
             }
             args, kwargs = _by_signature(self._call_signature, arguments)
             # What cannot be run on symbols is built when the values come; its error comes then too.
-            with naming.scope_path(self._path), contextlib.suppress(Exception):
+            around = naming.scope_path(self._path)
+            with _no_losses(self), around, contextlib.suppress(Exception):
                 infer(self.call, args, kwargs)
         self.built = True
         self._post_build()
@@ -367,9 +355,10 @@ class Layer(LayerState, LayerTypes, Operation):
                 return self.symbolic_call(*args, **kwargs)
             try:
                 with AutocastScope(self._autocast_dtype()):
+                    call = self._active_call()
                     if self._remat_mode is not None:
-                        return self.rematerialized_call(self.call, *args, **kwargs)
-                    return self.call(*args, **kwargs)
+                        call = self.rematerialized_call(call, *args, **kwargs)
+                    return call(*args, **kwargs)
             except ThalwegError as error:
                 self._name_in(error)
                 raise
@@ -474,8 +463,8 @@ class Layer(LayerState, LayerTypes, Operation):
         return tree.map_structure(lambda x: x.shape, self.compute_output_spec(*symbols, **named))
 
     def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call so that the gradient computes the inner values again instead of keeping them."""
-        return remat.call(self, layer_call, args, kwargs)
+        """A `call` of which the gradient computes the inner values again, not keeping them."""
+        return remat.wrapped(self, layer_call, args, kwargs)
 
     def stateless_call(
         self,

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from thalweg.base.errors import ArgumentTypeError, explain
+from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras import dtype_policies, tree
 from thalweg.keras.layers.input_spec import InputSpec
+from thalweg.keras.quantizers.config import CALIBRATED
 
 
 class LayerTypes:
@@ -21,24 +22,41 @@ class LayerTypes:
 
     @property
     def dtype_policy(self) -> Any:
-        """The policy of types."""
-        policy = self._dtype_policy
-        if isinstance(policy, dtype_policies.DTypePolicyMap):
-            return policy[self.path] if self.path else policy.default_policy
-        return policy
+        """The policy of types: as it was given, so that layers within can be given it too."""
+        return self._dtype_policy
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
         policy = dtype_policies.get(value)
         own = self._dtype_policy
-        if isinstance(own, dtype_policies.DTypePolicyMap) and not isinstance(
-            policy, dtype_policies.DTypePolicyMap
-        ):
+        if isinstance(own, dtype_policies.DTypePolicyMap) and self.path:
             if self.path in own:
                 del own[self.path]
             own[self.path] = policy
         else:
             self._dtype_policy = policy
+        if policy.quantization_mode is not None and self.built and not self._is_quantized:
+            if policy.quantization_mode in CALIBRATED:
+                name = CALIBRATED[policy.quantization_mode].__name__
+                mode = policy.quantization_mode
+                raise ArgumentError(
+                    explain(
+                        f"dtype_policy of {self.name}",
+                        f"a policy that needs no data. Implicitly enabling {mode.upper()} "
+                        f"quantization by setting `dtype_policy` to '{value}' is not supported",
+                        repr(policy),
+                        f"Write quantize({mode!r}, config={name}(dataset, tokenizer)), on the "
+                        "layer or the model.",
+                    )
+                )
+            self.quantize(policy.quantization_mode)
+
+    @property
+    def _own_policy(self) -> Any:
+        """The policy of this very layer: of a map, what it says of the layer's path."""
+        policy = self._dtype_policy
+        is_map = isinstance(policy, dtype_policies.DTypePolicyMap)
+        return policy[self.path] if is_map and self.path else policy
 
     @property
     def dtype(self) -> str:
@@ -48,22 +66,22 @@ class LayerTypes:
     @property
     def compute_dtype(self) -> str:
         """The type in which the layer computes."""
-        return self.dtype_policy.compute_dtype
+        return self._own_policy.compute_dtype
 
     @property
     def variable_dtype(self) -> str:
         """The type in which weights are kept."""
-        return self.dtype_policy.variable_dtype
+        return self._own_policy.variable_dtype
 
     @property
     def input_dtype(self) -> str:
         """The type that float inputs are cast to."""
-        return self.dtype_policy.compute_dtype
+        return self.compute_dtype
 
     @property
     def quantization_mode(self) -> str | None:
         """How weights are quantized, or None."""
-        return self.dtype_policy.quantization_mode
+        return self._own_policy.quantization_mode
 
     @property
     def input_spec(self) -> Any:

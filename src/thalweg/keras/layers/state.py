@@ -295,6 +295,10 @@ class LayerState:
     def load_own_variables(self, store: Any) -> None:
         """Take the layer's own weights from a store. Raises ArgumentError for other numbers."""
         own = self._trainable_variables + self._non_trainable_variables
+        self._load_in_order(own, store)
+
+    def _load_in_order(self, own: Sequence[Variable], store: Any) -> None:
+        """Take these weights from a store with as many values: "0", "1", ..."""
         if len(store.keys()) != len(own):
             if not own and not self.built:
                 advice = (

@@ -5,12 +5,19 @@ Unless said otherwise the last axis is the one that is averaged or summed.
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.base.frames import outer_level
 from thalweg.keras import ops, settings
 from thalweg.keras.losses.loss import squeeze_or_expand_to_same_rank
+
+
+def class_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A loss whose y_true may be class numbers, which are never cast to a half float."""
+    function.__dict__["takes_class_numbers"] = True
+    return function
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -231,6 +238,7 @@ def categorical_focal_crossentropy(
     return ops.sum(weight * -y_true * ops.log(y_pred), axis=axis)
 
 
+@class_numbers
 def sparse_categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -240,15 +248,13 @@ def sparse_categorical_crossentropy(
 ) -> Any:
     """-log(y_pred[y_true]) along `axis`, labels as integers; places of `ignore_class` count 0."""
     y_pred = ops.convert_to_tensor(y_pred)
+    y_true = ops.cast(ops.convert_to_tensor(y_true), "int32")
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = ops.squeeze(y_true, axis=-1)
     valid = None
     if ignore_class is not None:
-        shape = ops.shape(y_pred)
-        valid = ops.not_equal(y_true, ops.cast(ignore_class, y_true.dtype))
-        y_true = y_true * ops.cast(valid, y_true.dtype)
-        kept = ops.cast(ops.expand_dims(valid, axis), y_pred.dtype)
-        y_pred = y_pred * ops.broadcast_to(kept, shape)
+        valid = ops.not_equal(y_true, ignore_class)
+        y_true = ops.where(valid, y_true, 0)  # a class that there is
     found = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
     if valid is not None:
         found = ops.where(valid, found, ops.zeros_like(found))
@@ -256,19 +262,22 @@ def sparse_categorical_crossentropy(
     return found
 
 
+@class_numbers
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Any:
     """(1 - p^q) / q for the probability p of the label; less moved by wrong labels.
 
     Source: Zhang and Sabuncu 2018.
     """
     y_pred = ops.convert_to_tensor(y_pred)
-    labels = ops.one_hot(ops.cast(y_true, "int64"), num_classes=y_pred.shape[-1])
+    labels = ops.one_hot(ops.cast(y_true, "int32"), num_classes=y_pred.shape[-1])
     p = ops.sum(ops.cast(labels, y_pred.dtype) * y_pred, axis=-1)
     return (1.0 - ops.power(p, q)) / q
 
 
+@class_numbers
 def ctc(y_true: Any, y_pred: Any) -> Any:
     """The CTC loss of labels (batch, length), 0 for none, given logits (batch, time, classes)."""
+    y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     if len(y_true.shape) != 2:
         raise ArgumentError(
             explain(
@@ -317,6 +326,7 @@ def tversky(
     return 1 - found
 
 
+@class_numbers
 def circle(
     y_true: Any,
     y_pred: Any,

@@ -6,6 +6,7 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import dtype_policies, naming, ops, settings, tree
+from thalweg.keras.dtypes import is_int_dtype
 from thalweg.keras.saving.registration import register_builtins
 from thalweg.keras.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -48,13 +49,15 @@ class Loss:
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         in_mask = getattr(y_pred, "_keras_mask", None)
         y_pred = tree.map_structure(lambda x: ops.convert_to_tensor(x, dtype=self.dtype), y_pred)
-        y_true = tree.map_structure(lambda x: ops.convert_to_tensor(x, dtype=self.dtype), y_true)
-        losses = self.call(y_true, y_pred)
+        losses = self.call(tree.map_structure(self._label, y_true), y_pred)
         out_mask = getattr(losses, "_keras_mask", None)
         mask = in_mask
         if out_mask is not None:
             mask = out_mask if in_mask is None else ops.logical_and(*_same_rank(in_mask, out_mask))
         return reduce_weighted_values(losses, sample_weight, mask, self.reduction, self.dtype)
+
+    def _label(self, y_true: Any) -> Any:
+        return ops.convert_to_tensor(y_true, dtype=self.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The losses of the samples."""
@@ -89,6 +92,14 @@ class LossFunctionWrapper(Loss):
         if not (tree.is_nested(y_true) or tree.is_nested(y_pred)):
             y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         return self.fn(y_true, y_pred, **self._fn_kwargs)
+
+    def _label(self, y_true: Any) -> Any:
+        # A half float does not hold all class numbers.
+        if getattr(self.fn, "takes_class_numbers", False):
+            given = ops.convert_to_tensor(y_true)
+            if is_int_dtype(given.dtype):
+                return ops.cast(given, "int32")
+        return super()._label(y_true)
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "fn": serialize_keras_object(self.fn)}
@@ -132,10 +143,9 @@ def reduce_values(values: Any, sample_weight: Any, reduction: str | None) -> Any
     """One number of losses, or the losses where there is no reduction."""
     if reduction in (None, "none") or len(values.shape) == 0:
         return values
+    if reduction in ("sum_over_batch_size", "mean") and 0 not in ops.shape(values):
+        return ops.mean(values)
     total = ops.sum(values)
-    if reduction in ("sum_over_batch_size", "mean"):
-        count = math.prod(ops.shape(values))
-        return total if count == 0 else total / ops.cast(count, total.dtype)
     if reduction == "mean_with_sample_weight":
         weight = ops.sum(ops.ones_like(values) if sample_weight is None else sample_weight)
         return ops.divide_no_nan(total, ops.cast(weight, total.dtype))

@@ -33,6 +33,8 @@ class Functional(Function, Model):
     Inputs in the middle of another model's graph are allowed: the part behind them is drawn anew.
     """
 
+    _serialized_as = ("keras.src.models.functional", "Functional")
+
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         trainable = kwargs.pop("trainable", None)
         Trainer.__init__(self)
@@ -49,9 +51,9 @@ class Functional(Function, Model):
                             "Make inputs with keras.Input(shape=...).",
                         )
                     )
+        _check_connected(inputs, outputs)
         if not all(is_input_keras_tensor(each) for each in tree.flatten(inputs)):
             inputs, outputs = _drawn_anew(inputs, outputs)
-        _check_connected(inputs, outputs)
         self.__dict__["_inputs_struct"] = None
         self._set_graph(inputs, outputs)
         _warn_of_names(inputs)
@@ -62,10 +64,12 @@ class Functional(Function, Model):
         self._convert_input_args = False
         output_layers = [symbol._keras_history.operation for symbol in self._outputs]
         self.output_names = _unique([layer.name for layer in output_layers])
+        self._build_shapes_dict = {"input_shape": None}
         self.built = True
         self._post_build()
         if trainable is not None:
-            self.trainable = trainable
+            # Of the model alone: its layers may be frozen one by one.
+            self._trainable = trainable
 
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         super()._set_graph(inputs, outputs)
@@ -99,13 +103,13 @@ class Functional(Function, Model):
 
     @property
     def input_shape(self) -> Any:
-        """The shapes of the inputs."""
-        return tree.map_structure(lambda x: x.shape, self._inputs_struct)
+        """The shape of the input, or a list of several."""
+        return _one_or_all([symbol.shape for symbol in self._inputs])
 
     @property
     def output_shape(self) -> Any:
-        """The shapes of the outputs."""
-        return tree.map_structure(lambda x: x.shape, self._outputs_struct)
+        """The shape of the output, or a list of several."""
+        return _one_or_all([symbol.shape for symbol in self._outputs])
 
     @property
     def _input_names(self) -> list[str]:
@@ -132,7 +136,11 @@ class Functional(Function, Model):
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing: the model was built when it was drawn."""
+        self._build_shapes_dict = {"input_shape": input_shape}
         self.built = True
+
+    def build_from_config(self, config: dict[str, Any] | None) -> None:
+        """Nothing: the model was built when it was drawn."""
 
     def call(
         self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any
@@ -335,6 +343,10 @@ class Functional(Function, Model):
         if not {"layers", "input_layers", "output_layers"} <= set(config):
             return Layer.from_config.__func__(cls, config)  # type: ignore[attr-defined]
         return functional_from_config(cls, config, custom_objects)
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values
 
 
 def _untracked(value: Any) -> Any:
@@ -550,13 +562,13 @@ def functional_from_config(cls: Any, config: dict[str, Any], custom_objects: Any
     }
     model = cls(inputs=inputs, outputs=results, name=config.get("name"), **rest)
     if config.get("trainable") is not None:
-        model.trainable = config["trainable"]
+        model._trainable = config["trainable"]
     return model
 
 
 def _never_made(waiting: dict[str, list[tuple[int, Any]]], made: dict[str, Any]) -> ArgumentError:
     """The error for calls that wait for what no call gives, or for one another."""
-    needed = [name for calls in waiting.values() for _, call in calls for name, _ in _places(call)]
+    needed = [name for calls in waiting.values() for _, call in calls for name, _ in _sources(call)]
     missing = [name for name in needed if name not in made or name not in waiting]
     if missing:
         received = f"Missing node: {missing[0]}, which calls of {', '.join(waiting)} wait for"
@@ -604,10 +616,13 @@ def _places(value: Any) -> list[tuple[str, int]]:
     return []
 
 
+def _sources(call: Any) -> list[tuple[str, int]]:
+    """The calls that a call's inputs come from; files of Keras 2 list them without a dict."""
+    return _places(call) if isinstance(call, dict) else [(name, node) for name, node, *_ in call]
+
+
 def _is_ready(call: Any, outputs: dict[tuple[str, int], list[Any]]) -> bool:
-    if isinstance(call, dict):
-        return all(place in outputs for place in _places(call))
-    return all((name, node) in outputs for name, node, *_ in call)
+    return all(place in outputs for place in _sources(call))
 
 
 def _called(

@@ -7,10 +7,11 @@ class MyModel(Model)       sub-layers in `__init__`, computation in `call`
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.layers.layer import Layer
+from thalweg.keras.models.quantization import quantize_layers
 from thalweg.keras.models.summary import print_summary
 from thalweg.keras.saving import archive
 from thalweg.keras.saving.registration import builtin, register_builtins
@@ -147,9 +148,35 @@ class Model(Trainer, Layer):
             )
         )
 
-    def quantize(self, mode: Any = None, config: Any = None, **_: Any) -> NoReturn:
-        """Quantization of models is not offered yet."""
-        raise self._not_implemented_error("quantize")
+    def quantize(
+        self, mode: Any = None, config: Any = None, filters: Any = None, **kwargs: Any
+    ) -> None:
+        """Replace the weights of the layers within by quantized ones.
+
+        `mode` is one of int8, int4, float8, gptq and awq, `config` a QuantizationConfig with its
+        settings; `filters` is a pattern for names of layers, a list of them, or a function of a
+        layer; `type_check` refuses subclasses of Keras' layers. Raises ArgumentError for a model
+        that is not built, or has layers that are quantized already.
+        """
+        type_check = kwargs.pop("type_check", True)
+        if kwargs:
+            raise ArgumentError(
+                explain(
+                    f"quantize {self.name}",
+                    "known arguments",
+                    f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}",
+                )
+            )
+        quantize_layers(self, config, filters, type_check)
+        # What was traced has the float weights in it.
+        self.train_function = self.test_function = self.predict_function = None
+
+    def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, Any] | None:
+        """The blocks that gptq and awq go through; a model that has some overrides this.
+
+        A dict of "pre_block_layers", which inputs pass first, and "sequential_blocks".
+        """
+        return None
 
     def build_from_config(self, config: dict[str, Any] | None) -> None:
         """Build with the shapes of `get_build_config`."""

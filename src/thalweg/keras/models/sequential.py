@@ -7,6 +7,7 @@ from typing import Any
 from thalweg.base.errors import ArgumentError, ThalwegError, explain
 from thalweg.keras import tree
 from thalweg.keras.layers.core.input_layer import InputLayer
+from thalweg.keras.layers.input_spec import InputSpec
 from thalweg.keras.layers.layer import NOT_BUILT, Layer
 from thalweg.keras.models.functional import Functional
 from thalweg.keras.models.model import Model
@@ -163,7 +164,10 @@ class Sequential(Model):
                         )
                     ) from error
                 raise
-        self._draw_on(Functional(inputs=inputs, outputs=x))
+        functional = Functional(inputs=inputs, outputs=x)
+        # Which sizes fit is for the layers to judge: Dense takes any number of steps.
+        functional.input_spec = InputSpec()
+        self._draw_on(functional)
         self.built = True
         self._build_shapes_dict = {"input_shape": inputs.shape}
 
@@ -291,7 +295,7 @@ class Sequential(Model):
                 raise ArgumentError(
                     explain(
                         "Sequential.from_config",
-                        "a config for each layer. Expected a dictionary containing a 'config' key.",
+                        "a config for each layer. Expected a dictionary containing a 'config' key",
                         f"{record!r:.200}",
                     )
                 )

@@ -65,7 +65,7 @@ def summary_text(
         if not is_line:
             row.append(_connections(layer, own))
         if show_trainable:
-            row.append("Y" if getattr(layer, "trainable", True) else "N")
+            row.append(_trainable_text(layer))
         table.add_row(*map(escape, row))
     console = Console(width=width, no_color=True, force_terminal=False, highlight=False)
     with console.capture() as captured:
@@ -153,6 +153,13 @@ def _connections(layer: Any, own: set[int]) -> str:
             history = symbol._keras_history
             found.append(f"{history.operation.name}[{history.node_index}][{history.tensor_index}]")
     return ", ".join(found) if found else "-"
+
+
+def _trainable_text(layer: Any) -> str:
+    """Y or N for a layer with weights, else -."""
+    if not getattr(layer, "weights", None):
+        return "-"
+    return "Y" if layer.trainable else "N"
 
 
 def _count(layer: Any) -> int:

@@ -12,7 +12,7 @@ BINARY: dict[str, Callable] = {
     "add": numpy.add,
     "sub": numpy.subtract,
     "mul": numpy.multiply,
-    "truediv": numpy.divide,
+    "truediv": numpy.true_divide,
     "floordiv": numpy.floor_divide,
     "mod": numpy.mod,
     "pow": numpy.power,

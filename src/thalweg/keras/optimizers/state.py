@@ -181,6 +181,8 @@ class OptimizerState:
         """Take the values that `save_own_variables` put there; with a warning, none of too few."""
         own = self.variables
         if len(store.keys()) != len(own):
+            if self.built and len(store.keys()) == self._count_before_build():
+                return  # it had not begun: all that it had is in its config
             warn(
                 f"Skipping variable loading for optimizer '{self.name}', because it has "
                 f"{len(own)} variables whereas the saved optimizer has {len(store.keys())} "
@@ -190,6 +192,14 @@ class OptimizerState:
             return
         for position, variable in enumerate(own):
             variable.assign(store[str(position)])
+
+    def _count_before_build(self) -> int:
+        """How many variables an optimizer like this has before it is built; -1 if none is made."""
+        try:
+            fresh: Any = type(self).from_config(self.get_config())  # type: ignore[attr-defined]
+        except Exception:  # a class of the user's own need not be saved by its config
+            return -1
+        return len(fresh.variables)
 
 
 def _variables_in(value: Any) -> Iterator[Variable]:

@@ -20,13 +20,15 @@ from typing import IO, Any
 
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.base.frames import outer_level
-from thalweg.keras.saving import legacy_h5
+from thalweg.keras.saving import generators, legacy_h5
 from thalweg.keras.saving.checkpoints import latest_file
 from thalweg.keras.saving.containers import (
     CONFIG,
+    METADATA,
     Container,
     FolderContainer,
     ZipContainer,
+    model_of,
     most_bytes_of,
     parts_of,
     write_folder,
@@ -35,8 +37,6 @@ from thalweg.keras.saving.containers import (
 from thalweg.keras.saving.files import MissingFileError, damaged, missing, new_file, new_files
 from thalweg.keras.saving.formats import READERS, WRITERS, by_ending
 from thalweg.keras.saving.hdf5 import H5File
-from thalweg.keras.saving.registration import builtin
-from thalweg.keras.saving.serialization import ObjectSharingScope, deserialize_keras_object
 from thalweg.keras.saving.shards import ShardReader, ShardWriter, index_path, shards_of
 from thalweg.keras.saving.stores import WeightsReader
 from thalweg.keras.saving.texts import json_of
@@ -135,24 +135,16 @@ def _read(container: Container, custom_objects: Any, compile: bool, safe_mode: b
         raise damaged(container.origin, f"a {CONFIG} that describes no object")
     if not compile:
         config["compile_config"] = None
-    model = made(config, custom_objects, safe_mode, container.origin)
+    model = model_of(config, custom_objects, safe_mode, container.origin)
     weights = container.weights(most_bytes_of(model))
     with contextlib.closing(weights), container.assets() as assets:
         loading = load_state(model, weights, assets)
         if loading.failures:
             raise loading.report(container.origin)
-    return model
-
-
-def made(config: Any, custom_objects: Any, safe_mode: bool, origin: object) -> Any:
-    """The model that a config describes, with new weights."""
-    try:
-        with ObjectSharingScope():
-            model = deserialize_keras_object(config, custom_objects, safe_mode)
-    except RecursionError:
-        raise damaged(origin, "settings within settings without end") from None
-    if not isinstance(model, builtin("keras", "Layer")):
-        raise damaged(origin, f"the settings of a {type(model).__name__}, which is no model")
+    if container.has(METADATA):
+        metadata = json_of(container.text(METADATA), container.origin)
+        if isinstance(metadata, dict) and generators.NAME in metadata:
+            generators.set_states(model, metadata[generators.NAME])
     return model
 
 
@@ -183,8 +175,10 @@ def save_weights(
     make_writer = by_ending(path, WRITERS)
     with new_file(path) as file:
         writer = make_writer(file)
-        save_state(model, writer, skip=skip)
-        writer.close()
+        try:
+            save_state(model, writer, skip=skip)
+        finally:
+            writer.close()
 
 
 def _save_shards(model: Any, path: str, max_shard_size: float, skip: tuple[Any, ...]) -> None:

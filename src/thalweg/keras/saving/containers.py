@@ -1,6 +1,6 @@
 """What a saved model is made of, in a zip file or in a folder.
 
-metadata.json       {keras_version, date_saved}
+metadata.json       {keras_version, date_saved}, and random_generators, see generators.py
 config.json         the model as serialize_keras_object gives it
 model.weights.h5    its state, see hdf5.py; older files may have model.weights.npz
 assets/{path}/...   what objects keep beside their variables
@@ -18,10 +18,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
+from thalweg.keras.saving import generators
 from thalweg.keras.saving.files import damaged, new_files, refused
 from thalweg.keras.saving.formats import READERS, by_ending
 from thalweg.keras.saving.hdf5 import H5Writer
-from thalweg.keras.saving.serialization import ObjectSharingScope, serialize_keras_object
+from thalweg.keras.saving.registration import builtin
+from thalweg.keras.saving.serialization import (
+    ObjectSharingScope,
+    deserialize_keras_object,
+    serialize_keras_object,
+)
 from thalweg.keras.saving.stores import WeightsReader
 from thalweg.keras.saving.texts import read_text
 from thalweg.keras.saving.walk import AssetsFolder, save_state
@@ -61,7 +67,10 @@ def parts_of(model: Any, folder: str | None = None) -> Iterator[Parts]:
     with ObjectSharingScope():
         config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": now})
+    metadata: dict[str, Any] = {"keras_version": KERAS_VERSION, "date_saved": now}
+    states = generators.states_of(model)
+    if states:
+        metadata[generators.NAME] = states
     is_small = bytes_of(model) <= IN_MEMORY
     with (
         tempfile.TemporaryDirectory() as assets,
@@ -73,7 +82,7 @@ def parts_of(model: Any, folder: str | None = None) -> Iterator[Parts]:
         finally:
             writer.close()
         weights.seek(0)
-        yield Parts(metadata.encode(), config.encode(), weights, assets)
+        yield Parts(json.dumps(metadata).encode(), config.encode(), weights, assets)
 
 
 def bytes_of(model: Any) -> int:
@@ -127,6 +136,9 @@ class Container(Protocol):
 
     origin: object
 
+    def has(self, name: str) -> bool:
+        """True if the container has something of that name."""
+
     def text(self, name: str) -> bytes:
         """A text in the container."""
 
@@ -145,6 +157,10 @@ class ZipContainer:
         self._file = file
         self._archive = open_zip(file, origin)
         self._names = set(self._archive.namelist())
+
+    def has(self, name: str) -> bool:
+        """True if there is a member of that name."""
+        return name in self._names
 
     def text(self, name: str) -> bytes:
         """The bytes of a member."""
@@ -180,6 +196,10 @@ class FolderContainer:
             raise refused(self.origin, f"{name}, a link to {place}, outside of the folder")
         return place
 
+    def has(self, name: str) -> bool:
+        """True if there is a file of that name."""
+        return os.path.isfile(self._place(name))
+
     def text(self, name: str) -> bytes:
         """The bytes of a file."""
         return read_text(self._place(name))
@@ -200,6 +220,23 @@ class FolderContainer:
         for inner in Path(folder).rglob("*"):
             self._place(str(inner))
         yield AssetsFolder(folder)
+
+
+def model_of(config: Any, custom_objects: Any, safe_mode: bool, origin: object) -> Any:
+    """The model that a config describes, with new weights."""
+    try:
+        with ObjectSharingScope():
+            model = deserialize_keras_object(config, custom_objects, safe_mode)
+    except RecursionError:
+        raise damaged(origin, "settings within settings without end") from None
+    except (AttributeError, KeyError, IndexError) as error:
+        kind = type(error).__name__
+        raise damaged(
+            origin, f"settings that no model can be made from: {kind}: {error}"
+        ) from error
+    if not isinstance(model, builtin("keras", "Layer")):
+        raise damaged(origin, f"the settings of a {type(model).__name__}, which is no model")
+    return model
 
 
 def weights_among(names: set[str], origin: object) -> str:

@@ -76,10 +76,11 @@ class KerasFileEditor:
             for folder in inner:
                 place = place.setdefault(folder, {})
             place[key] = source.read(dataset)
-            with source.guarded("attributes"):
-                attributes = dict(found.parent.attrs)
-            if attributes:
-                self.object_metadata["/" + "/".join(inner)] = attributes
+            with source.guarded("group"):
+                parent = found.parent
+            name = source.attribute(parent, "name")
+            if name is not None:
+                self.object_metadata["/" + "/".join(inner)] = {"name": str(name)}
 
     # Looking -------------------------------------------------------------------------------------
 

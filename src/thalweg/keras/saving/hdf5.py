@@ -9,7 +9,9 @@ is refused before it is followed or allocated.
 """
 
 import contextlib
+import mmap
 import os
+import struct
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import IO, Any
 
@@ -29,6 +31,9 @@ from thalweg.keras.saving.stores import (
 
 FILTERS = {1, 2, 3, 4, 5, 6, 32000}
 """gzip, shuffle, checksum, szip, n-bit, scale-offset, lzf: others would be loaded as libraries."""
+
+HEAP = b"GCOL\1\0\0\0"
+"""How a list of texts begins: the "global heap" of the format's specification."""
 
 MOST_DEPTH = 64
 """Levels of groups that a listing goes down."""
@@ -73,7 +78,8 @@ class H5Entry(MutableMapping[str, Any]):
     def __getitem__(self, key: str) -> np.ndarray:
         if key not in self:
             raise KeyError(key)
-        return as_numbers(self._group[key])
+        dataset = self._group[key]
+        return as_numbers(dataset, dataset.attrs.get("dtype"))
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
@@ -139,11 +145,26 @@ class H5File:
         self.root.close()
         self._file.close()
 
-    def __enter__(self) -> "H5File":
-        return self
+    def check_texts(self) -> None:
+        """Follow the lists in which texts of any length lie.
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+        HDF5 reads them when such an attribute is read, and a list with a free piece of no length
+        never ends for it. Raises FileError for one that does not end where it says.
+        """
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            begin = data.find(HEAP)
+            while begin >= 0:
+                size = int.from_bytes(data[begin + 8 : begin + 16], "little")
+                at, end = begin + 16, begin + size
+                while at + 16 <= end <= len(data):
+                    number, _, _, length = struct.unpack("<HHIQ", data[at : at + 16])
+                    step = 16 + -(-length // 8) * 8 if number else length
+                    if not step:
+                        raise damaged(self.origin, "a list of texts without an end")
+                    at += step
+                if at > end or end > len(data):
+                    raise damaged(self.origin, "a list of texts with a wrong end")
+                begin = data.find(HEAP, begin + 8)
 
     def group(self, parent: Any, path: str) -> Any:
         """The group at a path below `parent`, or None. Raises FileError for links."""
@@ -164,8 +185,9 @@ class H5File:
 
     def read(self, dataset: Any) -> np.ndarray:
         """The array of a dataset that `dataset` gave."""
+        extra = self.attribute(dataset, "dtype") if dataset.dtype.kind == "V" else None
         with self.guarded("array"):
-            return as_numbers(dataset)
+            return as_numbers(dataset, extra)
 
     def _step(self, parent: Any, path: str) -> Any:
         place = parent
@@ -191,8 +213,8 @@ class H5File:
     def is_plain(self, group: Any, name: str) -> bool:
         """True if a group has a member of that name, False if not. Raises FileError for links."""
         h5py = door.h5py()
-        encoded = name.encode("utf-8", "surrogateescape")
         with self.guarded(f"{name!r:.80}"):
+            encoded = _encoded(name)
             if not group.id.links.exists(encoded):
                 return False
             kind = group.id.links.get_info(encoded).type
@@ -208,7 +230,7 @@ class H5File:
         """The names in a group of all that is no group: datasets, and links to who knows what."""
         h5g = door.h5py().h5g
         with self.guarded("group"):
-            names = [(name, name.encode("utf-8", "surrogateescape")) for name in group]
+            names = [(name, _encoded(name)) for name in group]
             return [
                 name
                 for name, encoded in names
@@ -216,9 +238,20 @@ class H5File:
             ]
 
     def attribute(self, place: Any, name: str) -> Any:
-        """The value of an attribute, or None."""
+        """The value of an attribute of texts or numbers, or None. Raises FileError for others."""
+        h5py, encoded = door.h5py(), name.encode()
         with self.guarded(f"attribute {name}"):
-            return place.attrs.get(name)
+            if not h5py.h5a.exists(place.id, encoded):
+                return None
+            kind = h5py.h5a.open(place.id, encoded).get_type()
+            if isinstance(kind, h5py.h5t.TypeStringID):
+                # h5py follows the pointers of texts without a doubt in them.
+                is_known = kind.get_cset() in (0, 1) and kind.get_strpad() in (0, 1, 2)
+            else:
+                is_known = isinstance(kind, (h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID))
+            if not is_known:
+                raise damaged(self.origin, f"an attribute {name} that is no text")
+            return place.attrs[name]
 
     def _check(self, dataset: Any) -> None:
         with self.guarded("array"):
@@ -264,7 +297,8 @@ class H5File:
         while pending:
             place, inner, depth = pending.pop()
             with self.guarded("group"):
-                number, names = h5py.h5o.get_info(place.id).addr, list(place)
+                number = h5py.h5o.get_info(place.id).addr
+                names = [_encoded(name).decode("utf-8", "surrogateescape") for name in place]
             if number in seen or depth > MOST_DEPTH:
                 raise refused(self.origin, f"the group {place.name} within itself")
             seen.add(number)
@@ -341,15 +375,21 @@ def open_h5(path: Any, most_bytes: int | None = None) -> H5File:
     return H5File(file, path, most_bytes)
 
 
-def as_numbers(dataset: Any) -> np.ndarray:
-    """The array of a dataset, in this machine's byte order and with its own element type."""
+def as_numbers(dataset: Any, extra: object = None) -> np.ndarray:
+    """The array of a dataset, in this machine's byte order and with its own element type.
+
+    `extra` is the name of one that HDF5 has only as bytes.
+    """
     array = np.asarray(dataset[()])
     if array.dtype.kind == "V":
-        name = dataset.attrs.get("dtype")
         # Legacy files do not say what the two bytes are.
-        extra = EXTRA_DTYPES["bfloat16" if name is None else str(name)]
-        return array.view(extra)
+        return array.view(EXTRA_DTYPES["bfloat16" if extra is None else str(extra)])
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _encoded(name: str) -> bytes:
+    """The bytes of a name; TypeError for what h5py has as bytes, for it is no text."""
+    return str.encode(name, "utf-8", "surrogateescape")
 
 
 def _is_extra(dtype: np.dtype) -> bool:

@@ -20,20 +20,18 @@ import numpy as np
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.base.frames import outer_level
 from thalweg.keras import door, settings
+from thalweg.keras.saving.containers import KERAS_VERSION, model_of
 from thalweg.keras.saving.files import damaged
 from thalweg.keras.saving.hdf5 import H5File, write_dataset
 from thalweg.keras.saving.legacy_config import legacy, modern
 from thalweg.keras.saving.registration import builtin, get_registered_name
 from thalweg.keras.saving.serialization import (
     CustomObjectScope,
-    ObjectSharingScope,
     SafeModeScope,
     deserialize_keras_object,
 )
 from thalweg.keras.saving.stores import as_array
 from thalweg.keras.saving.texts import json_of
-
-KERAS_VERSION = "3.15.1"
 
 MOST_ATTRIBUTE = 64512
 """Bytes of an attribute in HDF5; longer lists of names go on in name0, name1, ..."""
@@ -124,6 +122,7 @@ def _own_weights(model: Any) -> list[Any]:
 
 def load_model(source: H5File, custom_objects: Any, compile: bool, safe_mode: bool) -> Any:
     """The model of a file. Errors: FileError, ArgumentError."""
+    source.check_texts()
     config = _json(source, "model_config")
     if config is None:
         raise ArgumentError(
@@ -135,14 +134,10 @@ def load_model(source: H5File, custom_objects: Any, compile: bool, safe_mode: bo
             )
         )
     with CustomObjectScope(custom_objects), SafeModeScope(safe_mode):
-        try:
-            with ObjectSharingScope():
-                model = deserialize_keras_object(modern(config), custom_objects, safe_mode)
-        except RecursionError:
-            raise damaged(source.origin, "settings within settings without end") from None
+        model = model_of(modern(config), custom_objects, safe_mode, source.origin)
         if not isinstance(model, builtin("keras", "Model")):
             raise damaged(source.origin, f"the settings of a {type(model).__name__}, no model")
-        load_weights(source, model)
+        _read_weights(source, model)
         if compile:
             _compile(source, model)
     return model
@@ -221,6 +216,13 @@ def load_weights(
     source: H5File, model: Any, skip_mismatch: bool = False, by_name: bool = False
 ) -> None:
     """Read the weights in a file into a model. Errors: FileError, ArgumentError."""
+    source.check_texts()
+    _read_weights(source, model, skip_mismatch, by_name)
+
+
+def _read_weights(
+    source: H5File, model: Any, skip_mismatch: bool = False, by_name: bool = False
+) -> None:
     group = source.root
     if all(source.attribute(group, f"layer_names{each}") is None for each in ("", "0")):
         group = source.group(group, "model_weights") or group

@@ -88,7 +88,7 @@ class NpzReader(FlatReader):
         try:
             version = np.lib.format.read_magic(member)
             return HEADERS[version](member)
-        except (*MEMBER_ERRORS, ValueError, KeyError) as error:
+        except (*MEMBER_ERRORS, KeyError) as error:
             raise damaged(self.origin, f"an unreadable {name}: {error}") from None
 
     def read(self, name: str) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Which names in a file stand for which classes and functions.
 
 Two tables: what Keras has itself, by public namespace (`register_builtins`), and what the program
-registers or lends for a while (`register_keras_serializable`, `custom_object_scope`). Nothing else
-is ever looked up: a file cannot name a module to import.
+registers or lends for a while (`register_keras_serializable`, `custom_object_scope`). Beside them a
+file may name a class that derives from one of Keras' own, in a module that the program has already
+imported. Nothing else is ever looked up: a file cannot have a module imported.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -52,6 +54,16 @@ def builtin(namespace: str | None, name: str) -> Any:
         return found
     others = _by_name.get(name, [])
     return others[0] if len(others) == 1 else None
+
+
+def loaded_class(module: str | None, name: str) -> Any:
+    """A class of that name, defined in a module that is imported and derived from Keras' own."""
+    # The names as they are: a module may import another one when it is asked for an attribute.
+    names = getattr(sys.modules.get(module or ""), "__dict__", {})
+    found = names.get(name)
+    if not isinstance(found, type) or (found.__module__, found.__name__) != (module, name):
+        return None
+    return found if any(base in _homes for base in found.__mro__[1:]) else None
 
 
 def has_builtin(namespace: str, name: str) -> bool:

@@ -5,7 +5,8 @@
 
 and, for values that JSON has no form for, class_name `__tensor__`, `__numpy__`, `__bytes__`,
 `__slice__`, `__ellipsis__`, `__keras_tensor__` and `__lambda__`. Reading makes nothing but
-registered classes from their configs: no module of a file is imported and no code in it is run.
+classes that the program has from their configs: no module that a file names is imported, and no
+code in it is run.
 """
 
 import base64
@@ -28,6 +29,7 @@ from thalweg.keras.saving.registration import (
     get_registered_name,
     get_registered_object,
     home_of,
+    loaded_class,
     scoped_objects,
 )
 from thalweg.keras.symbol import KerasTensor
@@ -175,7 +177,7 @@ def _named(obj: Any) -> dict[str, Any]:
             "config": None,
             "registered_name": "type",
         }
-    given = getattr(obj, "_serialized_as", None)  # ops: `keras.src.ops.numpy`, `Add`
+    given = vars(type(obj)).get("_serialized_as")  # ops: `keras.src.ops.numpy`, `Add`
     if given is not None:
         return {
             "module": given[0],
@@ -340,6 +342,7 @@ def _instance(cls: Any, inner: Any, config: dict[str, Any]) -> Any:
     except ConfigError:
         raise  # of an object within, and it says what is wrong there
     except TypeError as error:
+        reason = getattr(error, "message", error)
         raise ConfigError(
             explain(
                 f"{cls.__name__}.from_config",
@@ -347,7 +350,7 @@ def _instance(cls: Any, inner: Any, config: dict[str, Any]) -> Any:
                 f"{_shortened(config)}",
                 f"{cls} could not be deserialized properly. Please ensure that components that are "
                 "Python object instances (layers, models, etc.) returned by `get_config()` are "
-                f"explicitly deserialized in the model's `from_config()` method. {error}",
+                f"explicitly deserialized in the model's `from_config()` method. {reason}",
             )
         ) from error
 
@@ -412,7 +415,11 @@ def _class_of(config: dict[str, Any], custom: Mapping[str, Any] | None) -> Any:
         if found is not None:
             return found
     module = config.get("module")
-    found = builtin(module if isinstance(module, str) else None, name)
+    home = module if isinstance(module, str) else None
+    found = loaded_class(home, name)
+    if found is not None:
+        return found
+    found = builtin(home, name)
     if found is not None:
         _check_unregistered(config, name)
     if found is None:
@@ -500,8 +507,9 @@ def _refuse_lambda(config: Any, *_: Any) -> Any:
     raise ArgumentError(
         explain(
             "deserialize_keras_object",
-            "a function by its name. Requested the deserialization of a Python lambda: that is "
-            "arbitrary code execution, and code in a file is never run",
+            "a function by its name. Requested the deserialization of a Python lambda, such as a "
+            "`Lambda` layer may hold: that is arbitrary code execution, and code in a file is "
+            "never run",
             "the bytecode of a `lambda`",
             "Write it as a named function, register it with "
             "@keras.saving.register_keras_serializable(), and pass it in custom_objects.",

@@ -11,6 +11,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import IO, Any
 
 from thalweg.keras.saving.files import damaged, refused
@@ -18,14 +19,9 @@ from thalweg.keras.saving.stores import readable_size
 from thalweg.keras.saving.texts import MOST_TEXT
 
 MEMBER_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-)
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, NotImplementedError,
+    RuntimeError, ValueError, OverflowError,
+)  # fmt: skip
 """What reading a damaged or encrypted archive raises."""
 
 FLOOR = 256 << 20
@@ -96,17 +92,23 @@ def copy_member(
 ) -> None:
     """Write a member to an open file, and not a byte more than it declared."""
     left = info.file_size
+    for chunk in _chunks(archive, info, origin):
+        left -= len(chunk)
+        if left < 0:
+            break
+        target.write(chunk)
+    if left:
+        raise damaged(origin, f"{info.filename} of another size than it declares")
+
+
+def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, origin: object) -> Iterator[bytes]:
+    """The bytes of a member; at their end its checksum is compared."""
     try:
         with archive.open(info) as source:
             while chunk := source.read(CHUNK):
-                left -= len(chunk)
-                if left < 0:
-                    break
-                target.write(chunk)
+                yield chunk
     except MEMBER_ERRORS as error:
         raise damaged(origin, f"an unreadable {info.filename}: {error}") from None
-    if left:
-        raise damaged(origin, f"{info.filename} of another size than it declares")
 
 
 def open_member(
@@ -124,17 +126,9 @@ def open_member(
             raise
         grown.seek(0)
         return grown
-    _check_sum(archive, info, origin)
+    for _ in _chunks(archive, info, origin):
+        pass  # for the checksum alone
     return _Window(file, _begin(file, info, origin), info.file_size)
-
-
-def _check_sum(archive: zipfile.ZipFile, info: zipfile.ZipInfo, origin: object) -> None:
-    try:
-        with archive.open(info) as source:
-            while source.read(CHUNK):
-                pass
-    except MEMBER_ERRORS as error:
-        raise damaged(origin, f"an unreadable {info.filename}: {error}") from None
 
 
 def _begin(file: IO[bytes], info: zipfile.ZipInfo, origin: object) -> int:

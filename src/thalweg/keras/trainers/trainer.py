@@ -285,7 +285,7 @@ class Trainer:
             *zip(self.non_trainable_variables, non_trainable_variables, strict=True),  # type: ignore[attr-defined]
             *zip(self.metrics_variables, metrics_variables, strict=True),  # type: ignore[attr-defined]
         ]
-        with StatelessScope(state_mapping=pairs) as scope:
+        with StatelessScope(state_mapping=pairs, collect_losses=True) as scope:
             loss = self._loss_of(training, x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
 
         def state(variables: Sequence[Any]) -> list[Any]:
@@ -754,12 +754,14 @@ class Trainer:
         return results
 
     def _flat_logs(self, logs: dict[str, Any]) -> Any:
-        values = []
-        for metric in self.metrics:
-            if metric.name in logs:
-                values.append(logs[metric.name])
-        rest = [value for name, value in logs.items() if name not in {m.name for m in self.metrics}]
-        values.extend(rest)
+        """The values alone: in the order of the metrics, then those under other names."""
+        names = dict.fromkeys(
+            each.name
+            for metric in self.metrics
+            for each in (metric.metrics if isinstance(metric, CompileMetrics) else [metric])
+        )
+        values = [logs[name] for name in names if name in logs]
+        values.extend(value for name, value in logs.items() if name not in names)
         return values[0] if len(values) == 1 else values
 
     def _assert_compile_called(self, method: str) -> None:
@@ -850,9 +852,15 @@ def _joined(outputs: list[Any]) -> Any:
 
 
 def _plain(logs: dict[str, Any]) -> dict[str, Any]:
-    """Logs in the order of names, as Python numbers, or arrays where they are no scalars."""
-    found = {}
+    """Logs in the order of names, as Python numbers, or arrays where they are no scalars.
+
+    A metric whose result is a dict has an entry for each of its values.
+    """
+    found: dict[str, Any] = {}
     for key, value in sorted(logs.items()):
+        if isinstance(value, dict):
+            found.update(_plain(value))
+            continue
         if hasattr(value, "numpy"):
             value = value.numpy()
         if isinstance(value, np.ndarray) and value.ndim == 0:

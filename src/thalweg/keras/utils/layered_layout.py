@@ -1,14 +1,15 @@
 """Where boxes stand in a drawing that flows in one direction, and how arrows go between them.
 
-    ranks      a box stands below all that it follows; an arrow that passes ranks gets a place in each
+    ranks      a box stands below all that it follows; an arrow past ranks gets a place in each
     order      places of a rank are sorted by their neighbours' while fewer arrows cross
-    columns    chains stand straight; columns move to what they are joined to as far as widths allow
+    columns    chains stand straight; columns move to what they are joined to as widths allow
     lanes      between two ranks, arrows that go sideways do so each at a height of its own
 
 After K. Sugiyama, S. Tagawa, M. Toda, "Methods for Visual Understanding of Hierarchical System
 Structures", 1981. Coordinates run across a rank (`x`) and along the flow (`y`), from 0 on.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -61,7 +62,7 @@ def laid_out(sizes: Sequence[tuple[float, float]], arrows: Sequence[tuple[int, i
         for place in chain[1:-1]:
             ranks[place.rank].append(place)
     for chain in chains:
-        for upper, lower in zip(chain, chain[1:], strict=False):
+        for upper, lower in itertools.pairwise(chain):
             upper.below.append(lower)
             lower.above.append(upper)
     ranks = _ordered(ranks)
@@ -77,7 +78,7 @@ def laid_out(sizes: Sequence[tuple[float, float]], arrows: Sequence[tuple[int, i
 
 
 def _set_ranks(boxes: list[Place], arrows: Sequence[tuple[int, int]]) -> None:
-    """Each box right below the last one that it follows; one that follows none, as low as it can."""
+    """Each box right below the last that it follows; one that follows none, as low as it can."""
     after: list[list[int]] = [[] for _ in boxes]
     before: list[list[int]] = [[] for _ in boxes]
     for start, end in arrows:
@@ -116,7 +117,7 @@ def _ordered(ranks: list[list[Place]]) -> list[list[Place]]:
         down = sweep % 2 == 0
         for rank in ranks if down else reversed(ranks):
             position = _positions(ranks)
-            rank.sort(key=lambda place: _mean_position(place, position, down))  # noqa: B023
+            rank.sort(key=lambda place: _mean_position(place, position, down))
         count = _crossings(ranks)
         if count < fewest:
             best, fewest = [list(rank) for rank in ranks], count
@@ -159,7 +160,7 @@ class Column:
     pulls: list[tuple["Column", bool]] = field(default_factory=list)
 
     def wanted(self) -> float:
-        """The mean of what the column is joined to; long arrows count where there is nothing else."""
+        """The mean of what the column is joined to; long arrows count where nothing else does."""
         pulls = [other.x for other, is_short in self.pulls if is_short]
         pulls = pulls or [other.x for other, _ in self.pulls]
         return sum(pulls) / len(pulls) if pulls else self.x
@@ -224,7 +225,7 @@ def _columns(ranks: list[list[Place]]) -> list[Column]:
             columns[id(column)] = of[id(place)] = column
             column.places.append(place)
     for rank in ranks:
-        for before, place in zip(rank, rank[1:], strict=False):
+        for before, place in itertools.pairwise(rank):
             gap = GAP_X / 2 if place.is_bend or before.is_bend else GAP_X
             gap += (before.width + place.width) / 2
             one, other = of[id(before)], of[id(place)]
@@ -245,7 +246,7 @@ def _joined(ranks: list[list[Place]]) -> dict[int, Place]:
     Arrows that cross one which is straight are not made straight; those that pass ranks come first.
     """
     above: dict[int, Place] = {}
-    for rank, following in zip(ranks, ranks[1:], strict=False):
+    for rank, following in itertools.pairwise(ranks):
         position = {id(place): number for number, place in enumerate(following)}
         straight: list[tuple[int, int]] = []
         single = [
@@ -295,13 +296,12 @@ def _lanes(ranks: list[list[Place]]) -> Lanes:
         ]
         lanes: list[list[tuple[float, float, Place, Place]]] = []
         for span in sorted(sideways, key=lambda each: (each[1] - each[0], each[0])):
-            for number, lane in enumerate(lanes):
-                if all(_may_share(span, other) for other in lane):
-                    break
+            fitting = (lane for lane in lanes if all(_may_share(span, other) for other in lane))
+            lane = next(fitting, None)
+            if lane is None:
+                lanes.append([span])
             else:
-                number = len(lanes)
-                lanes.append([])
-            lanes[number].append(span)
+                lane.append(span)
         for number, lane in enumerate(lanes):
             for _, _, upper, lower in lane:
                 found[id(upper), id(lower)] = GAP_Y / 2 + number * LANE
@@ -331,7 +331,7 @@ def _set_y(ranks: list[list[Place]], lanes: Lanes) -> list[float]:
 def _route(chain: list[Place], lanes: Lanes, edges: list[float]) -> list[tuple[float, float]]:
     """The corners of an arrow, from the lower edge of its start to the upper edge of its end."""
     points = [(chain[0].x, chain[0].y + chain[0].height / 2)]
-    for upper, lower in zip(chain, chain[1:], strict=False):
+    for upper, lower in itertools.pairwise(chain):
         lane = lanes.get((id(upper), id(lower)))
         if lane is not None:
             y = edges[upper.rank] + lane

@@ -1,10 +1,11 @@
 """The layers of a model as boxes, and what flows between them as arrows: what pictures show.
 
-    Functional, Sequential    a box for each layer or op, however often it is called
-    a model within            one box, or with `expand_nested` a box around those of its own
-    any other model           one box; with `expand_nested` around its layers, without arrows
+Functional, Sequential    a box for each layer or op, however often it is called
+a model within            one box, or with `expand_nested` a box around those of its own
+any other model           one box; with `expand_nested` around its layers, without arrows
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,7 +114,7 @@ def _undrawn(model: Any, expand_nested: bool) -> LayerGraph:
     if hasattr(model, "_functional"):
         # A Sequential model that waits for its input's shape: a chain all the same.
         chain = [_closed(layer, expand_nested) for layer in layers]
-        arrows = list(zip(chain, chain[1:], strict=False))
+        arrows = list(itertools.pairwise(chain))
         return LayerGraph(model, chain, arrows, chain[:1], chain[-1:])
     box = Box(model)
     for node in getattr(model, "_inbound_nodes", ()):

@@ -1,5 +1,6 @@
 """Pictures of a model's layers: `plot_model` draws one, `model_to_dot` writes one for Graphviz."""
 
+import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -298,7 +299,7 @@ def _arranged(graph: LayerGraph, shown: Shown, rankdir: str, pen: _Pen) -> Pictu
 
 def _inward(point: Point, goal: Point, flow: "_Flow", side: int) -> list[Point]:
     """The corners from the edge of a box to a box in it: along, across, and along again."""
-    if point == goal:
+    if _distance(point, goal) < 0.01:
         return []
     (across, along), (to_across, to_along) = flow.virtual(point), flow.virtual(goal)
     turn = along - side * min(PAD / 2, abs(to_along - along) / 2)
@@ -411,9 +412,7 @@ def _draw_box(axes: Any, item: Item) -> None:
     )  # fmt: skip
     for number, line in enumerate(item.lines):
         below = y + HEADING + (number + 0.5) * (SMALL + 3.5) + 0.5
-        axes.text(
-            x, below, line, size=SMALL, color=SOFT, va="center", ha="center", zorder=3
-        )
+        axes.text(x, below, line, size=SMALL, color=SOFT, va="center", ha="center", zorder=3)
 
 
 HEAD_LENGTH, HEAD_WIDTH = 5.0, 4.4
@@ -421,7 +420,8 @@ HEAD_LENGTH, HEAD_WIDTH = 5.0, 4.4
 
 def _draw_arrow(axes: Any, points: Sequence[Point], splines: str) -> None:
     patches = door.patches("plot_model")
-    points = [each for n, each in enumerate(points) if not n or each != points[n - 1]]
+    pairs = itertools.pairwise(points)
+    points = [points[0], *(end for start, end in pairs if _distance(start, end) > 0.01)]
     if len(points) < 2:
         return
     tip, before = points[-1], points[-2]
@@ -431,11 +431,15 @@ def _draw_arrow(axes: Any, points: Sequence[Point], splines: str) -> None:
     corners = [tip]
     for side in (HEAD_WIDTH / 2, -HEAD_WIDTH / 2):
         corners.append((foot[0] + across[0] * side, foot[1] + across[1] * side))
-    axes.add_patch(patches.Polygon(corners, facecolor=LINE, edgecolor=LINE, linewidth=0.5, zorder=2))
+    axes.add_patch(
+        patches.Polygon(corners, facecolor=LINE, edgecolor=LINE, linewidth=0.5, zorder=2)
+    )
     vertices, codes = zip(*_path([*points[:-1], foot], splines), strict=True)
     path = door.path("plot_model", vertices, codes)
     axes.add_patch(
-        patches.PathPatch(path, fill=False, edgecolor=LINE, linewidth=1.0, zorder=2, capstyle="butt")
+        patches.PathPatch(
+            path, fill=False, edgecolor=LINE, linewidth=1.0, zorder=2, capstyle="butt"
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""Kernel sizes, strides and paddings as users give them."""
+"""Kernel sizes, strides, paddings and multipliers as users give them."""
 
 from typing import Any
 
@@ -46,3 +46,17 @@ def padding_of(value: Any, layer: str, allow_causal: bool = True) -> str:
             )
         )
     return found
+
+
+def multiplier_of(layer: str, value: Any) -> int:
+    """The value, if it is above 0. Raises ArgumentError otherwise."""
+    if value is None or value <= 0:
+        raise ArgumentError(
+            explain(
+                layer,
+                "a multiplier above 0",
+                "Invalid value for argument `depth_multiplier`. Expected a strictly positive "
+                f"value. Received depth_multiplier={value}.",
+            )
+        )
+    return value

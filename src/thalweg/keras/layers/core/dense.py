@@ -5,10 +5,11 @@ from typing import Any
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import activations, constraints, initializers, ops, regularizers
 from thalweg.keras.layers.input_spec import InputSpec
-from thalweg.keras.layers.layer import Layer
+from thalweg.keras.layers.weights.product import Product
+from thalweg.keras.quantizers.integer_format import IntegerFormat
 
 
-class Dense(Layer):
+class Dense(Product):
     """activation(x @ kernel + bias), over the last axis of x.
 
     x (..., features), kernel (features, units), bias (units,) -> (..., units). Raises ArgumentError
@@ -27,6 +28,8 @@ class Dense(Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
         quantization_config: Any = None,
         **kwargs: Any,
     ):
@@ -41,7 +44,7 @@ class Dense(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self.quantization_config = quantization_config
-        self.kernel: Any = None
+        self._set_low_rank(lora_rank, lora_alpha)
         self.bias: Any = None
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
@@ -57,13 +60,7 @@ class Dense(Layer):
                     "Give the size in Input(shape=(..., features)).",
                 )
             )
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(features, self.units),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self._build_main((features, self.units))
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
@@ -74,11 +71,17 @@ class Dense(Layer):
             )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        x = ops.matmul(inputs, self.kernel)
-        if self.bias is not None:
-            x = ops.add(x, self.bias)
-        return x if self.activation is None else self.activation(x)
+    def _product(self, inputs: Any, kernel: Any) -> Any:
+        return ops.matmul(inputs, kernel)
+
+    def _product_back(self, dy: Any, kernel: Any) -> Any:
+        return ops.matmul(dy, ops.transpose(kernel))
+
+    def _formats(
+        self, mode: str, shape: tuple[int, ...], block_size: int | None
+    ) -> dict[str, IntegerFormat]:
+        bits = 8 if mode == "int8" else 4
+        return {"kernel": IntegerFormat(shape, axes=(0,), bits=bits, block_size=block_size)}
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return (*input_shape[:-1], self.units)
@@ -95,7 +98,7 @@ class Dense(Layer):
             "bias_regularizer": regularizers.serialize(self.bias_regularizer),
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
-            "quantization_config": self.quantization_config,
+            **self._weight_config(),
         }
 
 

@@ -1,14 +1,19 @@
 """EinsumDense: a dense layer whose product is written as an einsum."""
 
+import math
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import activations, constraints, initializers, ops, regularizers
-from thalweg.keras.layers.layer import Layer
+from thalweg.keras.layers.core.einsum_letters import Letters
+from thalweg.keras.layers.input_spec import InputSpec
+from thalweg.keras.layers.weights.product import Product
+from thalweg.keras.quantizers.integer_format import FlatFormat, IntegerFormat
 
 
-class EinsumDense(Layer):
+class EinsumDense(Product):
     """activation(einsum(equation, x, kernel) + bias).
 
     `equation` is of the form `ab,bc->ac`, `...ab,bc->...ac` or `ab...,bc->ac...`; `output_shape`
@@ -16,6 +21,8 @@ class EinsumDense(Layer):
     `bias_axes` names the axes of the result that the bias has. Raises ArgumentError for an equation
     that does not fit the shapes.
     """
+
+    ZERO_NAME = "zero_point"
 
     def __init__(
         self,
@@ -29,6 +36,9 @@ class EinsumDense(Layer):
         bias_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        gptq_unpacked_column_size: int | None = None,
         quantization_config: Any = None,
         **kwargs: Any,
     ):
@@ -44,21 +54,18 @@ class EinsumDense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+        self.gptq_unpacked_column_size = gptq_unpacked_column_size
         self.quantization_config = quantization_config
-        self.kernel: Any = None
+        self._set_low_rank(lora_rank, lora_alpha)
         self.bias: Any = None
 
     def build(self, input_shape: Any) -> None:
         kernel_shape, bias_shape, self.full_output_shape = analyse(
             self.equation, self.bias_axes, input_shape, self.partial_output_shape
         )
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=kernel_shape,
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.input_spec = InputSpec(ndim=len(input_shape))
+        self._letters = Letters.of(self.equation, len(input_shape))
+        self._build_main(kernel_shape)
         if bias_shape is not None:
             self.bias = self.add_weight(
                 name="bias",
@@ -68,11 +75,51 @@ class EinsumDense(Layer):
                 constraint=self.bias_constraint,
             )
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        x = ops.einsum(self.equation, inputs, self.kernel)
-        if self.bias is not None:
-            x = ops.add(x, self.bias)
-        return x if self.activation is None else self.activation(x)
+    def _product(self, inputs: Any, kernel: Any) -> Any:
+        return ops.einsum(self.equation, inputs, kernel)
+
+    def _product_back(self, dy: Any, kernel: Any) -> Any:
+        return ops.einsum(self._letters.backward, dy, kernel)
+
+    def _low_rank_product(self, inputs: Any, a: Any, b: Any) -> Any:
+        # The rank stands in the place of the kernel's last axis, which has to be the outputs'.
+        if self._letters.kernel[-1] == self._letters.outputs[-1]:
+            return super()._low_rank_product(inputs, a, b)
+        return self._product(inputs, ops.matmul(a, b))
+
+    @property
+    def _input_axes(self) -> tuple[int, ...]:
+        return self._letters.input_axes
+
+    def _along_outputs(self, scale: Any) -> Any:
+        return self._letters.along_outputs(scale, self._letters.inputs)
+
+    def _matrix_shape(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        axes = self._letters.kernel_axes
+        if axes != tuple(range(len(axes))):
+            raise ArgumentError(
+                explain(
+                    self.name,
+                    "a kernel whose first axes are those summed over, to calibrate it",
+                    f"equation={self.equation!r}",
+                )
+            )
+        return math.prod(shape[: len(axes)]), math.prod(shape[len(axes) :])
+
+    def _formats(
+        self, mode: str, shape: tuple[int, ...], block_size: int | None
+    ) -> dict[str, IntegerFormat]:
+        axes = self._letters.kernel_axes
+        if mode == "int8":
+            return {"kernel": _AlongOutputs(shape, axes=axes, bits=8, letters=self._letters)}
+        inputs = math.prod(shape[axis] for axis in axes)
+        matrix = (inputs, math.prod(shape) // inputs)
+        return {"kernel": FlatFormat(matrix, axes=(0,), bits=4, block_size=block_size, whole=shape)}
+
+    def _build_calibrated(self, shape: tuple[int, ...], mode: str, config: Any) -> None:
+        super()._build_calibrated(shape, mode, config)
+        if mode == "gptq":
+            self.gptq_unpacked_column_size = self.matrix_shape[1]
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return analyse(self.equation, None, input_shape, self.partial_output_shape)[2]
@@ -91,8 +138,31 @@ class EinsumDense(Layer):
             "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
-            "quantization_config": self.quantization_config,
+            **self._weight_config(),
+            **self._calibrated_config(),
         }
+
+    def _calibrated_config(self) -> dict[str, Any]:
+        size = self.gptq_unpacked_column_size
+        return {"gptq_unpacked_column_size": size} if size else {}
+
+
+@dataclass(frozen=True)
+class _AlongOutputs(IntegerFormat):
+    """A kernel of eight bits whose scale is kept in a shape that broadcasts with the outputs."""
+
+    letters: Letters = field(default_factory=lambda: Letters("", "", ""))
+
+    @property
+    def scale_shape(self) -> tuple[int, ...]:
+        sizes = dict(zip(self.letters.kernel, self.shape, strict=True))
+        return tuple(sizes.get(each, 1) for each in self.letters.outputs)
+
+    def arranged(self, scale: Any) -> Any:
+        return self.letters.along_outputs(scale, self.letters.kernel)
+
+    def spread(self, scale: Any) -> Any:
+        return self.letters.along_kernel(scale)
 
 
 FORM = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")

@@ -53,7 +53,7 @@ class InputLayer(Layer):
                         f"invalid type: input_tensor={input_tensor} (of type {type(input_tensor)})",
                     )
                 )
-            _check_against(input_tensor, shape, batch_shape, batch_size, dtype)
+            _check_against(input_tensor, shape, batch_shape, batch_size, dtype, sparse)
             batch_shape, batch_size, dtype = input_tensor.shape, None, input_tensor.dtype
             shape = None
         if shape is not None and batch_shape is not None:
@@ -133,7 +133,7 @@ class InputLayer(Layer):
 
 
 def _check_against(
-    symbol: KerasTensor, shape: Any, batch_shape: Any, batch_size: Any, dtype: Any
+    symbol: KerasTensor, shape: Any, batch_shape: Any, batch_size: Any, dtype: Any, sparse: Any
 ) -> None:
     """Refuse what differs from the KerasTensor that an input is to stand for."""
     if shape is not None and tuple(shape) != symbol.shape[1:]:
@@ -150,6 +150,14 @@ def _check_against(
                 "Input",
                 "the dtype of `input_tensor`",
                 f"you cannot provide an incompatible `dtype`: {symbol.dtype} vs. {dtype}",
+            )
+        )
+    if sparse is not None and bool(sparse) != symbol.sparse:
+        raise ArgumentError(
+            explain(
+                "Input",
+                "what `input_tensor` says",
+                f"you cannot provide an incompatible `sparse`: {symbol.sparse} vs. {sparse}",
             )
         )
     if batch_size is not None and batch_size != symbol.shape[0]:

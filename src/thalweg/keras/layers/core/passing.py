@@ -81,8 +81,7 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         self.arguments = arguments or {}
         self.function = function
-        if mask is not None:
-            self.supports_masking = True
+        self.supports_masking = mask is not None
         self.mask = mask
         self._output_shape = output_shape
         names = inspect.signature(function).parameters if callable(function) else ()

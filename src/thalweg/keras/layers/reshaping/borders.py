@@ -252,7 +252,7 @@ class UpSampling1D(_UpSampling):
 
     def __init__(self, size: int = 2, **kwargs: Any):
         super().__init__("channels_last", **kwargs)
-        if not isinstance(size, int):
+        if not isinstance(size, int) or isinstance(size, bool):
             given = f"size={size!r} of {type(size).__name__}"
             raise ArgumentTypeError(
                 explain("UpSampling1D", "an integer. Expected an integer value for `size`", given)

@@ -32,6 +32,7 @@ class _Body(StatelessScope):
         outer = stateless_scope()
         if outer is not None:
             self.collect_losses, self.losses = outer.collect_losses, outer.losses
+            self.owners = outer.owners
             self.state_mapping.update(outer.state_mapping)
         pairs = zip(variables, values, strict=True)
         self.state_mapping.update({id(variable): value for variable, value in pairs})
