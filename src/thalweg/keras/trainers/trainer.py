@@ -761,7 +761,7 @@ class Trainer:
             for each in (metric.metrics if isinstance(metric, CompileMetrics) else [metric])
         )
         values = [logs[name] for name in names if name in logs]
-        values.extend(value for name, value in logs.items() if name not in names)
+        values.extend(logs[name] for name in sorted(logs) if name not in names)
         return values[0] if len(values) == 1 else values
 
     def _assert_compile_called(self, method: str) -> None:
