@@ -13,7 +13,7 @@ from typing import Any
 
 from thalweg.base.options import options
 from thalweg.engine.trace import TracedFunction
-from thalweg.ir.dim import Dim, substitute, symbols
+from thalweg.ir.dim import Dim, UndecidedError, substitute, symbols
 from thalweg.ir.function import Function
 from thalweg.ir.walk import postorder
 from thalweg.keras import tree
@@ -56,7 +56,14 @@ class TracedStep:
     def __call__(self, data: Any) -> Any:
         if not self._is_decided:
             self._decide(data)
-        return self.traced(data)
+        try:
+            return self.traced(data)
+        except UndecidedError:
+            if not self.traced.given_shapes:
+                raise
+            # Another size than the batch's has become a name, and the step needs it as a number.
+            self._trace_without_names()
+            return self.traced(data)
 
     def _decide(self, data: Any) -> None:
         if not self._is_checked:
@@ -65,10 +72,15 @@ class TracedStep:
             except Exception:
                 # A step that needs the number of samples as a number is traced for each. If it is
                 # wrong for another reason, that comes up again, and with the sizes in sight.
-                self.traced = TracedFunction(self._run, name=self.name)
+                self._trace_without_names()
             self._is_checked = True
         self.traced.backend = self._backend(data)
         self._is_decided = True
+
+    def _trace_without_names(self) -> None:
+        backend = self.traced.backend
+        self.traced = TracedFunction(self._run, name=self.name)
+        self.traced.backend = backend
 
     def _backend(self, data: Any) -> str | None:
         choice = self.trainer._jit_compile
