@@ -132,6 +132,10 @@ def test_every_unknown_size_is_one_size_while_shapes_are_worked_out() -> None:
     assert (x + keras.KerasTensor((None, 1))).shape == (None, 4)
     assert keras.ops.concatenate([x, x], axis=0).shape == (None, 4)
     assert (x + keras.KerasTensor((5, 4))).shape == (5, 4)
+    values = np.ones((5, 4), "float32")
+    for other in (values, keras.ops.ones((5, 4)), keras.Variable(values)):
+        assert (x + other).shape == keras.ops.maximum(other, x).shape == (5, 4)
+        assert keras.ops.concatenate([x, other], axis=1).shape == (5, 8)
     shapes = map_structure(
         lambda s: s.shape, keras.ops.split(keras.KerasTensor((None, 6)), 2, axis=1)
     )

@@ -447,6 +447,8 @@ class OpCall(Operation):
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, **serialize_dict(self._settings)}
 
+    get_config.is_automatic = True  # type: ignore[attr-defined]
+
 
 class Definition:
     """A public op: its function, which of its arguments are data, and its name in files."""

@@ -241,7 +241,7 @@ def test_embeddings_that_are_not_there(tmp_path):
 
 def test_optimizers_without_one_rate(tmp_path):
     several = keras.optimizers.MultiOptimizer(
-        keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1))
+        keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1, name="slow"))
     )
     model(several).fit(X, Y, verbose=0, callbacks=[TensorBoard(tmp_path)])
-    assert set(read(tmp_path)) == {"train/epoch_loss"}
+    assert set(read(tmp_path)) == {"train/epoch_loss", "train/epoch_learning_rate_slow"}

@@ -91,6 +91,44 @@ def test_masking_masks_steps_of_one_value() -> None:
         np.testing.assert_array_equal(package.ops.convert_to_numpy(found)[0, 1], [0.0, 0.0])
 
 
+@pytest.mark.parametrize(
+    ("equation", "output_shape", "shape"),
+    [
+        ("ab,bc->ac", 64, (None, 32)),
+        ("abc,cde->abde", (None, 8, 16), (None, 10, 32)),
+        ("abc,dce->abde", (None, 8, 16), (None, 10, 32)),
+        ("abcd,cde->abe", (None, 16), (None, 10, 8, 32)),
+        ("abc,bcd->abd", (5, 64), (None, 5, 64)),
+        ("...x,xy->...y", 64, (None, 10, 32)),
+        ("abc,c->abc", (2, 3200), (None, 2, 3200)),
+    ],
+)
+def test_the_equation_says_how_wide_a_kernel_is_drawn(
+    equation: str, output_shape: Any, shape: tuple
+) -> None:
+    for mode in ("fan_in", "fan_out"):
+        spreads = []
+        for package in (keras, real):
+            initializer = package.initializers.VarianceScaling(
+                mode=mode, distribution="uniform", seed=1
+            )
+            layer = package.layers.EinsumDense(
+                equation, output_shape, kernel_initializer=initializer
+            )
+            with quiet():
+                layer.build(shape)
+            spreads.append(np.std(package.ops.convert_to_numpy(layer.kernel.value)))
+            assert layer.get_config()["kernel_initializer"]["config"]["input_axes"] is None
+        assert spreads[0] == pytest.approx(spreads[1], rel=0.05)
+
+
+def test_axes_of_an_initializer_come_before_those_of_the_equation() -> None:
+    initializer = keras.initializers.HeUniform(seed=1, input_axes=[0, 1], output_axes=[2])
+    layer = keras.layers.EinsumDense("abc,cde->abde", (None, 8, 16), kernel_initializer=initializer)
+    layer.build((None, 10, 32))
+    np.testing.assert_array_equal(layer.kernel.numpy(), initializer((32, 8, 16)).numpy())
+
+
 def double(x: Any) -> Any:
     return 2 * x
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from tests.keras.layers.contract import Case, checks, quiet
 from tests.keras.oracle import keras as real
@@ -62,3 +63,11 @@ def test_functions_are_calls_of_the_layers(name: str) -> None:
         operation = output._keras_history.operation
         found[package] = (output.shape, type(operation).__name__, operation.name)
     assert found[keras] == found[real]
+
+
+def test_a_mask_of_all_axes_is_taken_as_it_is() -> None:
+    x = [keras.Input((4, 5)), keras.Input((4, 5))]
+    masks = np.random.default_rng(0).integers(0, 2, (2, 3, 4, 5))
+    given = [keras.ops.convert_to_tensor(masks[0]), keras.Variable(masks[1], dtype="float32")]
+    found = keras.layers.Concatenate(axis=-1).compute_mask(x, given)
+    np.testing.assert_array_equal(found.numpy(), masks.any(axis=(0, 3)))

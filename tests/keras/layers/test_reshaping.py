@@ -1,8 +1,13 @@
 """The contract of the layers that crop, pad, repeat and reshape."""
 
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from tests.keras.layers.contract import Case, checks
+from tests.keras.oracle import keras as real
+
+from thalweg import keras
 
 LINE, IMAGE, VOLUME = (2, 6, 3), (2, 6, 5, 3), (2, 5, 4, 6, 3)
 IMAGE_FIRST, VOLUME_FIRST = (2, 3, 6, 5), (2, 3, 5, 4, 6)
@@ -59,3 +64,10 @@ CASES = [
 @checks(CASES)
 def test_contract(check: Callable[[], None]) -> None:
     check()
+
+
+@pytest.mark.parametrize("size", [True, 2.5, "2"])
+def test_up_sampling_counts_steps_by_integers(size: Any) -> None:
+    for package in (keras, real):
+        with pytest.raises(TypeError, match="Expected an integer value for `size`"):
+            package.layers.UpSampling1D(size)

@@ -206,3 +206,11 @@ def test_two_steps_of_fit_are_real_keras() -> None:
         wanted = trained(real, x, y)
     for one, two in zip(trained(keras, x, y), wanted, strict=True):
         np.testing.assert_allclose(one, two, rtol=2e-4, atol=2e-5)
+
+
+def test_what_cannot_be_exported_says_so() -> None:
+    made = stack(keras, keras.Input((4,)))
+    with pytest.raises(ArgumentError, match="Unrecognized format=tfjs"):
+        made.export("folder", format="tfjs")
+    with pytest.raises(NotImplementedError, match=r"model.save\('model.keras'\)"):
+        made.export("folder")

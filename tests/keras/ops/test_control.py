@@ -8,6 +8,7 @@ from tests.keras.ops.gradients import close
 from tests.keras.oracle import keras as real
 
 import thalweg as tw
+from thalweg import keras
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, ShapeError
 from thalweg.keras import random
 from thalweg.keras.ops import core as ops
@@ -121,6 +122,18 @@ def test_map_and_vectorized_map():
             close(found[name], wanted[name])
     pairs = ops.vectorized_map(lambda pair: pair[0] @ pair[1], [X, X])
     np.testing.assert_allclose(pairs, (X * X).sum(1), rtol=1e-5)
+
+
+@keras.saving.register_keras_serializable(package="test_control")
+def doubled(x):
+    return x + x
+
+
+def test_a_model_with_a_mapped_function_is_made_again_from_its_config():
+    inputs = keras.Input((3,))
+    made = keras.Model(inputs, ops.vectorized_map(doubled, inputs))
+    again = keras.Model.from_config(made.get_config())
+    np.testing.assert_array_equal(again(X[:, :3]).numpy(), made(X[:, :3]).numpy())
 
 
 @pytest.mark.parametrize("reverse", [False, True])

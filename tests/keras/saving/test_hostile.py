@@ -167,6 +167,52 @@ def test_a_class_is_never_imported(model_file: Path) -> None:
     assert "antigravity" not in sys.modules
 
 
+class Twice(keras.layers.Layer):
+    """A class of the program's own that nothing registers."""
+
+    def call(self, x: Any) -> Any:
+        return 2 * x
+
+
+class Dense(Twice):
+    """One that has the name of one of Keras' own."""
+
+
+class Plain:
+    """One that is no part of Keras."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Plain":
+        raise AssertionError("a file had an object of another kind made")
+
+
+@pytest.mark.parametrize("cls", [Twice, Dense])
+def test_a_layer_of_an_imported_module_is_found(cls: type, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((4,)), cls()]).save(tmp_path / "a.keras")
+    loaded = keras.saving.load_model(tmp_path / "a.keras")
+    assert type(loaded.layers[0]) is cls
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (__name__, "Plain"),
+        (__name__, "Path"),
+        (__name__, "keras"),
+        ("subprocess", "Popen"),
+        ("os", "system"),
+        ("thalweg.keras.layers", "ThreadPool"),
+    ],
+)
+def test_other_things_of_imported_modules_are_not(model_file: Path, module: str, name: str) -> None:
+    def ask(config: dict[str, Any]) -> None:
+        config["config"]["layers"][1].update(module=module, class_name=name)
+
+    changed_config(model_file, ask)
+    with pytest.raises(ThalwegError, match="register_keras_serializable"):
+        keras.saving.load_model(model_file)
+
+
 @pytest.mark.parametrize(
     "name", ["os.system", "builtins.eval", "keras.utils.get_file", "keras.saving.load_model"]
 )

@@ -1,10 +1,9 @@
 """The optimizers of a model whose learning rates callbacks read and set.
 
-learning_rate           that of a single optimizer, also of one within a LossScaleOptimizer
+learning_rate           that of one optimizer, which may be within a LossScaleOptimizer
 learning_rate_{name}    those of the optimizers within a MultiOptimizer
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from thalweg.base.errors import ArgumentTypeError, explain
@@ -13,24 +12,21 @@ from thalweg.keras.optimizers.schedules import LearningRateSchedule
 RATE = "learning_rate"
 
 
-def plain_optimizers(optimizer: Any) -> Iterator[Any]:
+def plain_optimizers(optimizer: Any) -> list[Any]:
     """The optimizers that change weights: those within one that holds others."""
-    inner = getattr(optimizer, "inner_optimizer", None)
-    several = getattr(optimizer, "optimizers", None)
-    if inner is not None:
-        yield from plain_optimizers(inner)
-    elif several:
-        for each in several:
-            yield from plain_optimizers(each)
-    elif optimizer is not None:
-        yield optimizer
+    inner = _unscaled(optimizer)
+    return list(getattr(inner, "optimizers", () if inner is None else (inner,)))
+
+
+def _unscaled(optimizer: Any) -> Any:
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def optimizers_by_rate(optimizer: Any) -> dict[str, Any]:
     """The optimizers that have a learning rate, by the name that it has in logs."""
-    plain = [each for each in plain_optimizers(optimizer) if hasattr(each, "learning_rate")]
-    if len(plain) == 1:
-        return {RATE: plain[0]}
+    plain = [each for each in plain_optimizers(optimizer) if hasattr(each, RATE)]
+    if not hasattr(_unscaled(optimizer), "optimizers"):
+        return {RATE: plain[0]} if plain else {}
     found: dict[str, Any] = {}
     for each in plain:
         name, count = f"{RATE}_{each.name}", 0
@@ -47,7 +43,7 @@ def rates(optimizer: Any) -> dict[str, float]:
 
 
 def title(name: str) -> str:
-    """The learning rate of such a name in logs, in a sentence."""
+    """The learning rate that has such a name in logs, as a sentence calls it."""
     return f"{name.removeprefix(RATE).removeprefix('_')} learning rate".lstrip()
 
 

@@ -4,6 +4,7 @@ An initializer with an integer as seed gives the same values at every call; with
 one when it is made, and so does too. With a SeedGenerator every call draws another.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -161,6 +162,14 @@ class VarianceScaling(RandomInitializer):
         count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, count)
         return self._drawn(shape, dtype, _of_variance(self.distribution, variance))
+
+    def along(self, input_axes: Axes, output_axes: Axes) -> "VarianceScaling":
+        """The same with these axes, where it has none of its own."""
+        if self.input_axes is not None and self.output_axes is not None:
+            return self
+        found = copy.copy(self)
+        found.input_axes, found.output_axes = input_axes, output_axes
+        return found
 
     def get_config(self) -> dict[str, Any]:
         return {

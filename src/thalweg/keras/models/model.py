@@ -23,6 +23,8 @@ from thalweg.keras.saving.serialization import (
 from thalweg.keras.trainers.trainer import Trainer
 from thalweg.keras.variable import Variable
 
+EXPORT_FORMATS = ("tf_saved_model", "onnx", "openvino", "litert", "torch")
+
 
 class Model(Trainer, Layer):
     """A layer with `compile`, `fit`, `evaluate`, `predict`, `save` and `summary`.
@@ -138,12 +140,24 @@ class Model(Trainer, Layer):
     def export(
         self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None, **_: Any
     ) -> None:
-        """Write the model for another runtime. Raises ArgumentError for a format it has not."""
-        raise ArgumentError(
+        """Write the model for another runtime, which is not offered yet.
+
+        Raises ArgumentError for a format that Keras has not, else NotImplementedError.
+        """
+        if format not in EXPORT_FORMATS:
+            raise ArgumentError(
+                explain(
+                    "export",
+                    f"a format among {', '.join(map(repr, EXPORT_FORMATS))}",
+                    f"Unrecognized format={format}",
+                )
+            )
+        raise NotImplementedError(
             explain(
                 "export",
-                "a format that can be written; there is none yet",
-                f"Unrecognized format={format}",
+                "the framework of that runtime. `export_saved_model` only currently supports the "
+                "tensorflow, jax and torch backends",
+                f"format={format!r}",
                 "Save the model with model.save('model.keras').",
             )
         )

@@ -65,7 +65,7 @@ class EinsumDense(Product):
         )
         self.input_spec = InputSpec(ndim=len(input_shape))
         self._letters = Letters.of(self.equation, len(input_shape))
-        self._build_main(kernel_shape)
+        self._build_main(kernel_shape, self._initializer())
         if bias_shape is not None:
             self.bias = self.add_weight(
                 name="bias",
@@ -74,6 +74,12 @@ class EinsumDense(Product):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+
+    def _initializer(self) -> Any:
+        if not isinstance(self.kernel_initializer, initializers.VarianceScaling):
+            return self.kernel_initializer
+        # The equation says how many numbers meet in a sum, the kernel's shape does not.
+        return self.kernel_initializer.along(self._letters.kernel_axes, self._letters.kept_axes)
 
     def _product(self, inputs: Any, kernel: Any) -> Any:
         return ops.einsum(self.equation, inputs, kernel)

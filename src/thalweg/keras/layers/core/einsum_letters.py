@@ -44,6 +44,12 @@ class Letters:
         """The axes of the kernel that are summed over."""
         return _missing(self.kernel, self.outputs)
 
+    @property
+    def kept_axes(self) -> tuple[int, ...]:
+        """The axes of the kernel that the outputs have."""
+        summed = self.kernel_axes
+        return tuple(axis for axis in range(len(self.kernel)) if axis not in summed)
+
     def along_outputs(self, x: Any, letters: str) -> Any:
         """x with axes of these letters as the outputs': summed ones, of size 1, go, others come.
 

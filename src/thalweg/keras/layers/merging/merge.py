@@ -302,6 +302,9 @@ class Concatenate(Merge):
             return None
         found = []
         for x, each in zip(inputs, mask, strict=True):
+            if each is not None and len(each.shape) == len(x.shape):
+                found.append(ops.cast(each, "bool"))
+                continue
             everywhere = ops.ones_like(x, dtype="bool")
             if each is None:
                 found.append(everywhere)
