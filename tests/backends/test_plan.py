@@ -5,13 +5,14 @@ import threading
 import numpy as np
 import pytest
 
+from thalweg.backends.llvm import objects
 from thalweg.backends.llvm.plan import LINE, _size, _Space, reserve
 from thalweg.backends.llvm.program import Program
 from thalweg.ir.function import build
 from thalweg.ir.leaves import items
 from thalweg.ir.types import float32, tensor_type
 from thalweg.ops.broadcast import sum as sum_op
-from thalweg.ops.elementwise import exp, sin
+from thalweg.ops.elementwise import add, exp, sin
 from thalweg.ops.movement import reshape
 from thalweg.ops.sort import sort
 from thalweg.tools.fuzz import arguments
@@ -141,3 +142,65 @@ def test_gaps_are_joined_and_used_again():
 def test_memory_that_is_not_there_is_asked_for_by_name():
     with pytest.raises(MemoryError, match=r"wants .* MiB for the values between the kernels"):
         reserve(1 << 60)
+
+
+# Results are written again when nobody holds them -------------------------------------------------
+
+
+@pytest.fixture(params=["native", "one by one"])
+def objects_read(request, monkeypatch):
+    """Both ways to ask objects for their addresses and references."""
+    if request.param == "native":
+        assert objects.native_start() is not None
+    else:
+        monkeypatch.setattr(objects, "native_start", lambda: None)
+    return request.param
+
+
+def doubled():
+    return Program(build("f", [tensor_type(float32, (6, 10))], lambda x: (add(x, x), x)))
+
+
+@pytest.mark.usefixtures("objects_read")
+@pytest.mark.parametrize("hold", [lambda y: y, lambda y: y[2:], lambda y: memoryview(y), repr])
+def test_what_somebody_holds_is_never_written(hold):
+    program = doubled()
+    x = matrix(0)
+    held, wanted = [], []
+    for step in range(7):
+        y = program.run(x + step)[0]
+        held.append(hold(y))
+        wanted.append(hold((x + step) * 2))
+        del y
+    for found, value in zip(held, wanted, strict=True):
+        assert found == value if isinstance(found, str) else np.array_equal(found, value)
+
+
+@pytest.mark.usefixtures("objects_read")
+def test_what_nobody_holds_is_written_again():
+    program = doubled()
+    x = matrix(0)
+    addresses = [program.run(x)[0].ctypes.data for _ in range(8)]
+    assert len(set(addresses)) == 2
+    assert addresses[::2] == addresses[:1] * 4
+
+
+@pytest.mark.usefixtures("objects_read")
+def test_results_cannot_be_written():
+    (y, same) = doubled().run(matrix(0))
+    with pytest.raises(ValueError, match="read-only"):
+        y[0] = 1
+    assert np.array_equal(same, matrix(0))
+
+
+@pytest.mark.usefixtures("objects_read")
+def test_arguments_with_gaps_are_copied():
+    program = doubled()
+    x = matrix(0)
+    wide = np.zeros((6, 20), np.float32)
+    wide[:, ::2] = x
+    turned = np.asfortranarray(x)
+    shifted = np.zeros(241, np.uint8)[1:].view(np.float32).reshape(6, 10)
+    shifted[:] = x
+    for given in (wide[:, ::2], turned, shifted):
+        assert np.array_equal(program.run(given)[0], 2 * x)

@@ -8,21 +8,22 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 
-BACKENDS = ("reference", "native")
+BACKENDS = ("auto", "reference", "native")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`seed` of the default generator; `show` stages to print; `dump` folder; `check` level 0 to 2.
 
-    `backend` runs traced functions: "reference", each op's NumPy definition, or "native", machine
-    code for what has it and the definition for the rest. `exact_only` keeps rewriting to rules
-    that hold bit for bit; `provenance` records the user's line for each new node (about a third of
-    a microsecond each). `stop_at_nonfinite` makes the interpreter stop at the first NaN or infinity
+    `backend` runs traced functions: "reference", each op's NumPy definition; "native", machine code
+    for what has it and the definition for the rest; "auto", the former until a function has been
+    run so often, or is so much work, that compiling it is worth its time. `exact_only` keeps
+    rewriting to rules that hold bit for bit; `provenance` records the user's line for each new node
+    (about a third of a microsecond each). `stop_at_nonfinite` makes the interpreter stop at the first NaN or infinity
     that an operation makes.
     """
 
-    backend: str = "reference"
+    backend: str = "auto"
     seed: int | None = None
     show: tuple[str, ...] = ()
     dump: str = ""
@@ -67,7 +68,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Options:
             raise ArgumentError(explain(name, "an integer", repr(text))) from None
 
     return Options(
-        backend=read("THALWEG_BACKEND") or "reference",
+        backend=read("THALWEG_BACKEND") or "auto",
         seed=number("THALWEG_SEED"),
         show=tuple(name.strip() for name in read("THALWEG_SHOW", "").split(",") if name.strip()),
         dump=read("THALWEG_DUMP", ""),

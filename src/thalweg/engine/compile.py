@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from thalweg.backends import door
 from thalweg.base.errors import ArgumentError, explain
-from thalweg.base.options import options
 from thalweg.engine.run import own
-from thalweg.engine.tensor import Tensor, from_buffer
 from thalweg.ir.function import Function
 from thalweg.ir.show import show
 from thalweg.passes.pipeline import PIPELINE, run_pass
@@ -65,14 +65,21 @@ observers: list[Callable[[Stages], None]] = []
 """Called once for each traced Function, when it is first run or its stages are first asked for."""
 
 
-def run_stages(made: Stages, inputs: Sequence[Tensor], backend: str | None = None) -> list[Tensor]:
-    """The results of a Function for computed inputs, by a backend, or the one of the options."""
-    arrays = [tensor.numpy() for tensor in inputs]
-    if (backend or options().backend) == "native":
-        results = made.program.run(*arrays)
-    else:
-        results = run(made[PIPELINE[-1].name], *arrays)
-    return [from_buffer(own(result)) for result in results]
+Runner = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
+
+
+def runner(made: Stages, arrays: Sequence[np.ndarray], backend: str) -> Runner:
+    """What computes the results of a Function, by a backend, for arrays shaped like these.
+
+    The results are contiguous and read-only.
+    """
+    if backend == "native":
+        plan = made.program.plan(arrays)
+        if plan.gives_outputs:
+            return plan.run
+        return lambda arrays: list(map(own, plan.run(arrays)))
+    function = made[PIPELINE[-1].name]
+    return lambda arrays: list(map(own, run(function, *arrays)))
 
 
 NATIVE_STAGES = ("fused", "loops", "scheduled", "llvm", "assembly")

@@ -108,6 +108,7 @@ class Trace:
 
 class _Local(threading.local):
     trace: Trace | None = None
+    state_is_elsewhere = False
 
 
 _local = _Local()
@@ -137,6 +138,19 @@ def in_layer(path: str) -> Iterator[None]:
 def current_trace() -> Trace | None:
     """The innermost trace that this thread is in, or None when values are at hand."""
     return _local.trace
+
+
+def state_is_elsewhere() -> bool:
+    """True while some scope keeps the values of variables in their stead."""
+    return _local.state_is_elsewhere
+
+
+def keep_state_elsewhere(is_kept: bool) -> None:
+    """Say that a scope begins or ceases to keep the values of variables in their stead.
+
+    Variables then have to be read by `value` and written by `assign`, which know of the scope.
+    """
+    _local.state_is_elsewhere = is_kept
 
 
 def leaked(tensor: "Tensor") -> TraceError:

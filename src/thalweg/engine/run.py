@@ -37,6 +37,9 @@ def evaluate_nodes(
 
 def own(array: np.ndarray) -> np.ndarray:
     """A contiguous read-only array that a tensor can keep."""
+    flags = array.flags
+    if flags.c_contiguous and not flags.writeable:
+        return array
     array = np.ascontiguousarray(array) if array.ndim else array
     if array.flags.writeable:
         array = array.view()

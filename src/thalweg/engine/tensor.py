@@ -69,13 +69,16 @@ class Cell:
     @property
     def type(self) -> TensorType:
         """The type, without making a node for a value at hand."""
-        node = self._node
-        if node is not None:
-            return node.type
-        if self._type is None:
-            assert self.buffer is not None
-            self._type = tensor_type(as_dtype(self.buffer.dtype), self.buffer.shape)
-        return self._type
+        found = self._type
+        if found is None:
+            node = self._node
+            if node is not None:
+                found = node.type
+            else:
+                assert self.buffer is not None
+                found = tensor_type(as_dtype(self.buffer.dtype), self.buffer.shape)
+            self._type = found
+        return found
 
     def fill(self, value: np.ndarray) -> None:
         """Take a computed value, and drop the graph unless a recorder needs it."""
@@ -499,6 +502,22 @@ def from_buffer(buffer: np.ndarray, name: str = "data") -> Tensor:
     tensor = _new(Tensor)
     tensor._trace = None
     tensor._cell = Cell(None, buffer, name)
+    tensor._weak = False
+    return tensor
+
+
+def computed(buffer: np.ndarray, type: TensorType) -> Tensor:
+    """The tensor of a read-only value at hand of a known type, made while nothing is recorded."""
+    cell = _new(Cell)
+    cell._node = None
+    cell._name = "data"
+    cell._type = type
+    cell.buffer = buffer
+    cell.serial = next_serial()
+    cell.recorder = None
+    tensor = _new(Tensor)
+    tensor._trace = None
+    tensor._cell = cell
     tensor._weak = False
     return tensor
 

@@ -29,19 +29,31 @@ from thalweg.base.errors import (
     TraceError,
     explain,
 )
-from thalweg.engine.compile import Stages, run_stages, show_stage
+from thalweg.base.options import options
+from thalweg.engine.compile import Runner, Stages, runner, show_stage
 from thalweg.engine.context import Trace, current_trace
 from thalweg.engine.tape import active_recorder, pause, resume
-from thalweg.engine.tensor import Tensor, evaluate, from_buffer, node_of, wrap
-from thalweg.engine.tree import Structure, flatten, unflatten
-from thalweg.engine.variable import Variable
+from thalweg.engine.tensor import Tensor, computed, from_buffer, node_of, wrap
+from thalweg.engine.tiers import worth_compiling
+from thalweg.engine.tree import LEAF, Structure, flatten, unflatten
+from thalweg.engine.variable import Variable, arrays_of, take
 from thalweg.ir.dim import Dim, compares_strictly, named, solve, substitute
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import items
 from thalweg.ir.node import Node
-from thalweg.ir.types import DType, Shape, as_dtype, float64, int64, shape_text, tensor_type
+from thalweg.ir.types import (
+    DType,
+    Shape,
+    TensorType,
+    as_dtype,
+    float64,
+    int64,
+    shape_text,
+    tensor_type,
+)
 from thalweg.ops.control import call
 from thalweg.ops.elementwise import cast
+from thalweg.transforms.evaluate import bind_sizes, concrete
 
 STATIC_TYPES = (bool, str, bytes, type, DType, Dim, Variable, enum.Enum)
 NUMBERS = {int: int64, float: float64, complex: as_dtype("complex128")}
@@ -49,7 +61,8 @@ MOST_WATCHED = 256
 """Containers with more entries are not compared at every call."""
 
 MOST_SERVED = 64
-"""So many sets of shapes are remembered for a trace, with the sizes that fit them."""
+"""So many sets of shapes are remembered for a trace, with the sizes that fit them and what runs it,
+and so many of a function's calls with tensors alone."""
 
 Watched = tuple[Any, tuple, str]
 """A captured container, what it held when traced, and its name."""
@@ -91,6 +104,18 @@ class Leaf:
 
 
 @dataclass(slots=True)
+class Chosen:
+    """What runs a trace, and the types of the results that are returned.
+
+    After `runs_left` more runs another tier is chosen; 0 for never.
+    """
+
+    run: Runner
+    types: list[TensorType]
+    runs_left: int
+
+
+@dataclass(slots=True)
 class Variant:
     """One trace: the shapes it serves, its graph, and what it captured and changed."""
 
@@ -104,6 +129,8 @@ class Variant:
     outputs: list[Any]
     why: str
     watched: list[Watched]
+    runners: dict[tuple, Chosen] = field(default_factory=dict)
+    is_hot: bool = False
     served: dict[tuple[Shape, ...], dict[str, int]] = field(default_factory=dict)
 
     def serves(self, shapes: Sequence[Shape]) -> dict[str, int] | None:
@@ -139,6 +166,7 @@ class Traces:
     def __init__(self) -> None:
         self.groups: dict[Any, list[Variant]] = {}
         self.variants: list[Variant] = []
+        self.shortcuts: dict[tuple[TensorType, ...], tuple[Variant, dict[str, int]]] = {}
         self.lock = threading.Lock()
 
     def find(self, key: Any, shapes: Sequence[Shape]) -> tuple[Variant, dict[str, int]] | None:
@@ -239,18 +267,17 @@ class TracedFunction:
         return TracedFunction, (self.python_function, self.static, self.given_shapes, self.name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        variant, tensors, sizes = self._prepare(args, kwargs)
+        variant, tensors, sizes = self._found(args, kwargs)
         if current_trace() is None and active_recorder() is None:
             results = self._run(variant, tensors)
-            count = len(results) - len(variant.assigned)
-            for variable, value in zip(variant.assigned, results[count:], strict=True):
-                variable.take(value)
         else:
             results = self._build(variant, tensors)
             count = len(results) - len(variant.assigned)
             for variable, value in zip(variant.assigned, results[count:], strict=True):
                 variable.assign(value)
-        found = iter(results[:count])
+        if variant.structure is LEAF and variant.outputs[0] is _TENSOR:
+            return results[0]
+        found = iter(results)
         outputs = [
             next(found)
             if output is _TENSOR
@@ -261,12 +288,73 @@ class TracedFunction:
         ]
         return unflatten(variant.structure, outputs)
 
+    def _found(self, args: tuple, kwargs: dict) -> tuple[Variant, Sequence[Tensor], dict[str, int]]:
+        """The trace for a call, its tensors, and the sizes that fit; traced now where it is new.
+
+        Of tensors alone the types say it all, so what they led to once is remembered.
+        """
+        if kwargs or self.static or len(args) != len(self._positional):
+            return self._prepare(args, kwargs)
+        types = []
+        for each in args:
+            if each.__class__ is not Tensor or each._weak:
+                return self._prepare(args, kwargs)
+            cell = each._cell
+            types.append(cell._type or cell.type)
+        key = tuple(types)
+        shortcuts = self._traces.shortcuts
+        met = shortcuts.get(key)
+        if met is None:
+            variant, tensors, sizes = self._prepare(args, kwargs)
+            if len(shortcuts) >= MOST_SERVED:
+                shortcuts.clear()
+            shortcuts[key] = variant, sizes
+            return variant, tensors, sizes
+        if met[0].watched:
+            self._check_watched(met[0])
+        return met[0], args, met[1]
+
     def _run(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The results computed now, by the last stage of the trace."""
-        inputs = [*tensors, *(each.value for each in variant.variables), *variant.captured]
-        if any(tensor._cell.buffer is None for tensor in inputs):
-            evaluate(inputs)
-        return run_stages(variant.stages, inputs, self.backend)
+        """The results computed now, by the last stage of the trace; variables take theirs."""
+        arrays = []
+        for tensor in (*tensors, *variant.captured) if variant.captured else tensors:
+            buffer = tensor._cell.buffer
+            arrays.append(tensor._array() if buffer is None else buffer)
+        if variant.variables:
+            arrays[len(tensors) : len(tensors)] = arrays_of(variant.variables)
+        chosen_options = options()
+        backend = self.backend or chosen_options.backend
+        if chosen_options.stop_at_nonfinite:
+            backend = "reference"
+        key = (backend, *[each._cell._type or each._cell.type for each in tensors])
+        chosen = variant.runners.get(key)
+        if chosen is None or chosen.runs_left == 1:
+            chosen = self._choose(variant, key, arrays)
+        elif chosen.runs_left:
+            chosen.runs_left -= 1
+        results, types = chosen.run(arrays), chosen.types
+        if variant.assigned:
+            take(variant.assigned, results[len(types) :])
+        return [computed(value, type) for value, type in zip(results, types, strict=False)]
+
+    def _choose(self, variant: Variant, key: tuple, arrays: Sequence[np.ndarray]) -> Chosen:
+        """What runs a trace for inputs of some types from now on."""
+        backend = key[0]
+        former = variant.runners.get(key)
+        sizes = bind_sizes(variant.graph, arrays)
+        runs_left = 0
+        if backend == "auto":
+            if former is None and not variant.is_hot:
+                runs_left = worth_compiling(variant.graph, sizes) - 1
+            variant.is_hot = runs_left == 0
+            backend = "reference" if runs_left else "native"
+        results = variant.graph.results[: len(variant.graph.results) - len(variant.assigned)]
+        types = [tensor_type(each.dtype, concrete(each.type.shape, sizes)) for each in results]
+        if len(variant.runners) >= MOST_SERVED:
+            variant.runners.clear()
+        found = Chosen(runner(variant.stages, arrays, backend), types, runs_left)
+        variant.runners[key] = found
+        return found
 
     def _build(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The results as part of the graph around this call: another trace, or a recorder's."""

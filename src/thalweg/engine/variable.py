@@ -5,12 +5,13 @@ written as an output: state is threaded, never hidden in the graph.
 """
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from thalweg.base.errors import DTypeError, ShapeError, TraceError, explain
-from thalweg.engine.context import Trace, current_trace, outside
+from thalweg.engine.context import Trace, current_trace, outside, state_is_elsewhere
 from thalweg.engine.tape import active_recorder
 from thalweg.engine.tensor import Tensor, compute, from_buffer, node_of, own_node, tensor_in, wrap
 from thalweg.ir.node import Node, count
@@ -60,6 +61,8 @@ class Variable:
                     "Make variables once, before the first call of the function.",
                 )
             )
+        self._made: Tensor | None
+        self._buffer: np.ndarray | None
         self._type: TensorType = tensor._cell.node.type
         self._tensor = _own(tensor, name)
         _alive.add(self)
@@ -148,9 +151,19 @@ class Variable:
         trace.current[self] = mark(node, self.name)
         return self
 
-    def take(self, value: Tensor) -> None:
-        """Refer to a computed tensor of the variable's type that nobody else holds."""
-        self._tensor = value
+    @property
+    def _tensor(self) -> Tensor:
+        """The tensor; of an array that was taken over it is made when somebody asks."""
+        found = self._made
+        if found is None:
+            assert self._buffer is not None
+            found = self._made = from_buffer(self._buffer, self.name)
+        return found
+
+    @_tensor.setter
+    def _tensor(self, tensor: Tensor) -> None:
+        self._made = tensor
+        self._buffer = None
 
     def _array(self, value: Any) -> np.ndarray:
         """A number, array or nested lists in the variable's element type, if that can hold it."""
@@ -204,6 +217,30 @@ class Variable:
         return iter(self.value)
 
     __hash__ = object.__hash__
+
+
+def arrays_of(variables: Sequence[Variable]) -> list[np.ndarray]:
+    """The present values as read-only arrays, computed where they wait."""
+    if state_is_elsewhere():
+        return [variable.value.numpy() for variable in variables]
+    found: list[Any] = [variable._buffer for variable in variables]
+    if set(map(type, found)) - {np.ndarray}:
+        for index, buffer in enumerate(found):
+            if buffer is None:
+                variable = variables[index]
+                found[index] = variable._buffer = variable._tensor._array()
+    return found
+
+
+def take(variables: Sequence[Variable], buffers: Sequence[np.ndarray]) -> None:
+    """Let variables refer to read-only arrays of their types that nobody else holds."""
+    if state_is_elsewhere():
+        for variable, buffer in zip(variables, buffers, strict=True):
+            variable.assign(from_buffer(buffer))
+        return
+    for variable, buffer in zip(variables, buffers, strict=True):
+        variable._buffer = buffer
+        variable._made = None
 
 
 def _own(tensor: Tensor, name: str) -> Tensor:

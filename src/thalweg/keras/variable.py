@@ -13,7 +13,7 @@ import numpy as np
 from thalweg.array.creation import asarray
 from thalweg.array.data_types import astype
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
-from thalweg.engine.context import outside
+from thalweg.engine.context import keep_state_elsewhere, outside
 from thalweg.engine.tensor import Tensor
 from thalweg.engine.variable import Variable as EngineVariable
 from thalweg.ir.dim import Dim
@@ -105,10 +105,12 @@ class StatelessScope:
     def __enter__(self) -> "StatelessScope":
         self._former = _scopes.stateless
         _scopes.stateless = self
+        keep_state_elsewhere(True)
         return self
 
     def __exit__(self, *exception: object) -> None:
         _scopes.stateless = self._former
+        keep_state_elsewhere(self._former is not None)
 
     def add_loss(self, loss: Any, owner: Any = None) -> None:
         """Collect a loss of a layer that is called within, the `owner`."""
@@ -240,12 +242,6 @@ class Variable(EngineVariable):
         else:
             super().assign(new)
         return new
-
-    def take(self, value: Tensor) -> None:
-        if _scopes.stateless is not None:
-            _scopes.stateless.add_update((self, value))
-        else:
-            super().take(value)
 
     def assign_add(self, value: Any) -> Tensor:
         """Add to the value; returns the new one."""

@@ -10,13 +10,14 @@ run one plan at the same time have a block and a table each.
 """
 
 import ctypes
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.backends.llvm import jit, threads
+from thalweg.backends.llvm import jit, objects, threads
 from thalweg.backends.llvm.memory import LINE, empty
 from thalweg.base.errors import explain
 from thalweg.ir.function import all_nodes, inner_functions
@@ -36,54 +37,33 @@ SCRATCH = -1
 """What stands for the memory of a thread's own in the list of a kernel's arrays."""
 WORD = ctypes.sizeof(ctypes.c_void_p)
 
-CHAIN = """
-define void @chain(ptr %entries, ptr %tables, ptr %sizes, ptr %tasks, i64 %first, i64 %last) {
-entry:
-  br label %check
-check:
-  %index = phi i64 [ %first, %entry ], [ %next, %body ]
-  %is_left = icmp slt i64 %index, %last
-  br i1 %is_left, label %body, label %done
-body:
-  %entry_place = getelementptr ptr, ptr %entries, i64 %index
-  %kernel = load ptr, ptr %entry_place
-  %table_place = getelementptr ptr, ptr %tables, i64 %index
-  %table = load ptr, ptr %table_place
-  %size_place = getelementptr ptr, ptr %sizes, i64 %index
-  %size = load ptr, ptr %size_place
-  %task_place = getelementptr i64, ptr %tasks, i64 %index
-  %task = load i64, ptr %task_place
-  call void %kernel(ptr %table, ptr %size, i64 0, i64 %task, i64 0)
-  %next = add i64 %index, 1
-  br label %check
-done:
-  ret void
-}
-"""
-"""Run the kernels from `first` to `last` of a list, each over all of its tasks."""
+SHORT = 1 << 16
+"""Steps up to which all kernels run within the call that enters addresses, while Python waits:
+handing the interpreter to other threads and taking it back takes as long as some thousand."""
 
 Layout = tuple[tuple[int, ...], np.dtype]
 
 
+@functools.cache
 def _chain() -> Callable[..., None]:
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    return jit.callable_of("chain", CHAIN, *[pointer] * 4, number, number)
+    return jit.callable_of("chain", objects.CHAIN, *[pointer] * 4, number, number)
 
 
 class Launch:
     """A kernel with numbers for its named sizes, and its place in the list of kernels."""
 
-    __slots__ = ("entry", "is_big", "outputs", "scratch", "sizes", "tasks")
+    __slots__ = ("entry", "outputs", "scratch", "sizes", "tasks", "work")
 
     def __init__(self, kernel: "Kernel", sizes: Mapping[str, int]):
         nest = kernel.nest
-        work = math.prod(concrete(extent, sizes) for _, extent in (*nest.outer, *nest.inner))
+        steps = math.prod(concrete(extent, sizes) for _, extent in (*nest.outer, *nest.inner))
         values = [concrete(size, sizes) for size in kernel.sizes]
         self.entry = kernel.compiled()
         self.sizes = (ctypes.c_int64 * max(1, len(values)))(*values)
         self.tasks: int = concrete(kernel.tasks, sizes)
         self.scratch: int = concrete(kernel.scratch, sizes)
-        self.is_big = work * max(1, len(nest.reductions), len(nest.stores)) >= WORTH_THREADS
+        self.work: int = steps * max(1, len(nest.reductions), len(nest.stores))
         self.outputs: list[Layout] = [
             (concrete(type.shape, sizes), type.dtype.numpy) for type in nest.outputs
         ]
@@ -110,7 +90,8 @@ class Plan:
         for step in steps:
             self._enter(step, sizes)
         self.scratch = max((launch.scratch for launch in self.launches), default=0)
-        self.is_big = any(launch.is_big for launch in self.launches)
+        self.is_big = any(launch.work >= WORTH_THREADS for launch in self.launches)
+        self.defines = any(definition is not None for _, definition, _ in self.actions)
         self.places, self.bytes = self._placed()
         self.slots = self._slots()
         self.outputs = [
@@ -118,7 +99,14 @@ class Plan:
             for number in dict.fromkeys(self.results)
             if number in self.layouts and number not in self.known
         ]
-        self.result_bytes = sum(_size(self.layouts[number]) for number in self.outputs)
+        self.output_layouts = [self.layouts[number] for number in self.outputs]
+        self.result_bytes = sum(map(_size, self.output_layouts))
+        self.gives_outputs = self.results == self.outputs
+        entered = [self.slots.get(number, []) for number in (*range(inputs), *self.outputs)]
+        starts = [*_running(map(len, entered)), sum(map(len, entered))]
+        self.starts = (ctypes.c_int64 * len(starts))(*starts)
+        words = [word for slots in entered for word in slots]
+        self.entered = (ctypes.c_int64 * max(1, len(words)))(*words)
         self._phases: dict[bool, list[tuple[int, int, Any]]] = {}
         self._free: list[Workspace] = []
         count = max(1, len(self.launches))
@@ -129,7 +117,9 @@ class Plan:
             *[ctypes.addressof(launch.sizes) for launch in self.launches]
         )
         self.tasks = (ctypes.c_int64 * count)(*[launch.tasks for launch in self.launches])
-        self.chain = _chain()
+        is_short = not self.defines and sum(launch.work for launch in self.launches) <= SHORT
+        self.started = len(self.launches) if is_short else 0
+        self.is_plain = self.gives_outputs and self.started > 0
 
     def _enter(self, step: "Step", sizes: Mapping[str, int]) -> None:
         """Take a step over: as a launch, as a definition, or as a value known once and for all."""
@@ -227,7 +217,7 @@ class Plan:
         return found
 
     def _is_shared(self, launch: int) -> bool:
-        return self.launches[launch].is_big and self.launches[launch].tasks > 1
+        return self.launches[launch].work >= WORTH_THREADS and self.launches[launch].tasks > 1
 
     def _next(self, action: tuple) -> int:
         """The first launch after an action."""
@@ -241,38 +231,33 @@ class Plan:
         self._free.clear()
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The results for arguments of the plan's shapes."""
+        """The results for arguments of the plan's shapes; those that are new are read-only."""
         team = threads.team() if self.is_big else None
         workers = 1 + (team.workers if team else 0)
         space = self._free.pop() if self._free else None
         if space is None or space.workers < workers:
             space = Workspace(self, workers)
-        values: dict[int, np.ndarray] = dict(self.known)
-        table, slots = space.table, self.slots
-        for number, array in enumerate(arrays):
-            values[number] = array = _contiguous(array)
-            for slot in slots.get(number, ()):
-                table[slot] = array.ctypes.data
-        for number in self.outputs:
-            values[number] = array = empty(*self.layouts[number])
-            address = array.ctypes.data
-            for slot in slots.get(number, ()):
-                table[slot] = address
-        for first, last, action in self.phases(team is not None):
+        given, outputs = space.start(list(arrays))
+        if self.is_plain:
+            results = list(outputs)
+            self._free.append(space)
+            return results
+        values: dict[int, np.ndarray] = self.known | dict(enumerate(given))
+        values |= zip(self.outputs, outputs, strict=True)
+        for first, last, action in () if self.started else self.phases(team is not None):
             if action is not None:
                 self._define(action, space, values)
             elif last >= 0:
-                self.chain(self.entries, space.tables, self.sizes, self.tasks, first, last)
+                _chain()(self.entries, space.tables, self.sizes, self.tasks, first, last)
             else:
-                self._share(first, space, team, values)
-        results = [values[number] for number in self.results]
+                self._share(first, space, team, (space, values))
         self._free.append(space)
-        return results
+        return [values[number] for number in self.results]
 
-    def _share(self, index: int, space: "Workspace", team: Any, values: dict) -> None:
+    def _share(self, index: int, space: "Workspace", team: Any, held: Any) -> None:
         launch = self.launches[index]
         table = space.tables[index]
-        if not team.run(launch.entry, table, launch.sizes, launch.tasks, (space, values)):
+        if not team.run(launch.entry, table, launch.sizes, launch.tasks, held):
             launch.entry(table, launch.sizes, 0, launch.tasks, 0)
 
     def _define(self, action: tuple, space: "Workspace", values: dict[int, np.ndarray]) -> None:
@@ -294,20 +279,26 @@ class Plan:
 
 
 class Workspace:
-    """The block and the table of one run of a plan; kept for the next."""
+    """The block and the table of one run of a plan, and arrays for its results; kept for the next.
 
-    __slots__ = ("memory", "plan", "start", "table", "tables", "views", "workers")
+    Results that nobody holds any more are written again by the run after the next: state is read
+    from one set of arrays while the other is written.
+    """
+
+    __slots__ = (
+        "found", "lent", "memory", "plan", "table", "tables", "views", "words", "workers", "zero",
+    )  # fmt: skip
 
     def __init__(self, plan: Plan, workers: int):
         self.plan = plan
         self.workers = workers
         self.memory = reserve(plan.bytes + plan.scratch * workers + LINE)
-        self.start = -self.memory.ctypes.data % LINE
-        base = self.memory.ctypes.data + self.start
+        self.zero = -self.memory.ctypes.data % LINE
+        base = self.memory.ctypes.data + self.zero
         places = plan.places | {SCRATCH: plan.bytes}
-        words = [number for numbers in plan.words for number in numbers]
-        self.table = (ctypes.c_void_p * max(1, len(words)))(
-            *[base + places[n] if n in places else 0 for n in words]
+        numbers = [number for numbers in plan.words for number in numbers]
+        self.table = (ctypes.c_void_p * max(1, len(numbers)))(
+            *[base + places[n] if n in places else 0 for n in numbers]
         )
         for number, array in plan.known.items():
             for slot in plan.slots.get(number, ()):
@@ -318,13 +309,73 @@ class Workspace:
             *[address + WORD * start for start in starts]
         )
         self.views: dict[int, np.ndarray] = {}
+        self.lent: list[objects.Lent] = []
+        self.found = (ctypes.c_int64 * (len(plan.outputs) + 1))()
+        self.words = objects.words(
+            inputs=plan.inputs,
+            outputs=len(plan.outputs),
+            starts=plan.starts,
+            output_starts=ctypes.addressof(plan.starts) + WORD * plan.inputs,
+            slots=plan.entered,
+            table=self.table,
+            found=self.found,
+            entries=plan.entries,
+            tables=self.tables,
+            sizes=plan.sizes,
+            tasks=plan.tasks,
+            launches=plan.started,
+        )
+
+    def start(self, given: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Enter the arguments and arrays for results, and run the kernels of a short plan.
+
+        Returns both, arguments with gaps copied.
+        """
+        lent = self._next_lent()
+        native = objects.native_start()
+        if native is None:
+            self._replace(lent, lent.held())
+            return self._start_slowly(given, lent)
+        lists = id(lent.roots), id(lent.views)
+        done = native(self.words, id(given), *lists)
+        if done > 0:
+            self._replace(lent, self.found[:done])
+            done = native(self.words, id(given), *lists)
+        if done < 0:
+            given = [_contiguous(array) for array in given]
+            done = native(self.words, id(given), *lists)
+        # A debugger, say, that holds whatever is made: what it holds is written nevertheless.
+        return (given, lent.views) if done == 0 else self._start_slowly(given, lent)
+
+    def _start_slowly(self, given: list[np.ndarray], lent: objects.Lent) -> tuple[list, list]:
+        """The same where objects can only be asked one by one."""
+        plan = self.plan
+        given = [_contiguous(array) for array in given]
+        for number, array in zip(
+            (*range(plan.inputs), *plan.outputs), (*given, *lent.views), strict=True
+        ):
+            for slot in plan.slots.get(number, ()):
+                self.table[slot] = array.ctypes.data
+        _chain()(plan.entries, self.tables, plan.sizes, plan.tasks, 0, plan.started)
+        return given, lent.views
+
+    def _next_lent(self) -> objects.Lent:
+        if len(self.lent) < 2:
+            self.lent.append(objects.Lent([empty(*layout) for layout in self.plan.output_layouts]))
+        else:
+            self.lent.reverse()
+        return self.lent[-1]
+
+    def _replace(self, lent: objects.Lent, places: Iterable[int]) -> None:
+        for place in places:
+            lent.replace(place, empty(*self.plan.output_layouts[place]))
 
     def view(self, number: int) -> np.ndarray:
         """A value in the block as an array."""
         found = self.views.get(number)
         if found is None:
             shape, dtype = self.plan.layouts[number]
-            offset = self.start + self.plan.places[number]
+            offset = self.zero + self.plan.places[number]
             found = np.ndarray(shape, dtype, self.memory, offset)
             self.views[number] = found
         return found

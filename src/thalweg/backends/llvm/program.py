@@ -141,9 +141,12 @@ class Program:
 
     def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """The results for arrays that fit the parameters' types."""
+        return self.plan(arrays).run(arrays)
+
+    def plan(self, arrays: Sequence[np.ndarray]) -> Plan:
+        """The plan for arrays of these shapes."""
         key = tuple([(array.shape, array.dtype) for array in arrays])
-        plan = self._plans.get(key) or self._planned(key, arrays)
-        return plan.run(arrays)
+        return self._plans.get(key) or self._planned(key, arrays)
 
     def _planned(self, key: Any, arrays: Sequence[np.ndarray]) -> Plan:
         """The plan for arrays of these shapes, made and kept."""

@@ -1,30 +1,21 @@
-"""A step of training, evaluation or prediction, traced once and run by the backend that suits it.
+"""A step of training, evaluation or prediction, traced once and run by the tier that suits it.
 
-Compiling costs seconds once, running by definitions costs more at every step. Which is chosen
-follows from the program, its sizes and the number of steps that are planned, never from a clock, so
-that equal runs give equal numbers:
-
-    steps * (flops + FLOPS_OF_A_NODE * nodes) >= WORTH_COMPILING   ->   native
-
-`compile(jit_compile=True)` and `False` choose by hand, and so does the option `backend="native"`.
+The tier follows from the number of steps that are planned, see engine/tiers.py, and stays the same
+for all of them: a run that is taken up again after an interruption gives the same numbers.
+`compile(jit_compile=True)` and `False` choose by hand, and so does the option `backend`.
 """
 
 from typing import Any
 
 from thalweg.base.options import options
+from thalweg.engine.tiers import worth_compiling
 from thalweg.engine.trace import TracedFunction
-from thalweg.ir.dim import Dim, UndecidedError, substitute, symbols
-from thalweg.ir.function import Function
-from thalweg.ir.walk import postorder
+from thalweg.ir.dim import UndecidedError, symbols
 from thalweg.keras import tree
 from thalweg.transforms.cost import cost
 
 BATCH = "batch"
 """The name of the batch axis in traced steps."""
-FLOPS_OF_A_NODE = 10_000
-"""What the reference interpreter could compute in the time that it takes to look at a node."""
-WORTH_COMPILING = 3_000_000_000
-"""Work, in flops of the reference interpreter, from which compiling is worth its seconds."""
 UNKNOWN_STEPS = 1000
 """So many steps are assumed of data that does not say how much there is."""
 
@@ -82,24 +73,16 @@ class TracedStep:
         self.traced = TracedFunction(self._run, name=self.name)
         self.traced.backend = backend
 
-    def _backend(self, data: Any) -> str | None:
+    def _backend(self, data: Any) -> str:
         choice = self.trainer._jit_compile
         if choice != "auto":
             return "native" if choice else "reference"
-        if options().backend == "native" or self.traced.backend == "native":
+        if options().backend != "auto":
+            return options().backend
+        if self.traced.backend == "native":
             return "native"
-        return (
-            "native"
-            if self.steps * work(self.traced.trace(data), data) >= WORTH_COMPILING
-            else None
-        )
-
-
-def work(graph: Function, data: Any) -> int:
-    """The flops of a step for such a batch, and those that looking at its nodes is worth."""
-    sizes = [leaf.shape[0] for leaf in tree.flatten(data) if getattr(leaf, "ndim", 0)]
-    flops = cost(graph).flops
-    if isinstance(flops, Dim):
-        size = sizes[0] if sizes else 1
-        flops = substitute(flops, dict.fromkeys(symbols(flops), size))
-    return int(flops) + FLOPS_OF_A_NODE * len(postorder(graph.results))
+        graph = self.traced.trace(data)
+        sizes = [leaf.shape[0] for leaf in tree.flatten(data) if getattr(leaf, "ndim", 0)]
+        flops = cost(graph).flops
+        named = dict.fromkeys(symbols(flops), sizes[0] if sizes else 1)
+        return "native" if self.steps >= worth_compiling(graph, named) else "reference"
