@@ -302,7 +302,7 @@ class Layer(LayerState, LayerTypes, LayerQuantization, Operation):
     def _fill_masks(self, spec: CallSpec, kwargs: dict[str, Any]) -> None:
         """Where `call` takes masks and none is given, take those that ride on the inputs.
 
-        None is handed over too where none rides: so files list the argument.
+        A `mask` of one input is handed over even if it is None: files list the argument.
         """
         tensors = [name for name in spec.tensors if name != "mask" and not name.endswith("_mask")]
         if self._call_has_mask_arg and len(tensors) == 1:
@@ -316,7 +316,9 @@ class Layer(LayerState, LayerTypes, LayerQuantization, Operation):
                 continue
             if key not in spec.given or key in kwargs:
                 masks = tree.map_structure(mask_of, spec.tensors[name])
-                kwargs[key] = spec.arguments[key] = masks
+                is_listed = key == "mask" and masks is None
+                if is_listed or any(each is not None for each in tree.flatten(masks)):
+                    kwargs[key] = spec.arguments[key] = masks
 
     def _maybe_build(self, spec: CallSpec) -> None:
         if self.built:

@@ -12,7 +12,7 @@ from typing import Any
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.base.frames import outer_level
 from thalweg.keras.quantizers.calibration import block_inputs, calibrate
-from thalweg.keras.quantizers.config import CALIBRATED, QuantizationConfig
+from thalweg.keras.quantizers.config import CalibratedConfig, QuantizationConfig
 
 Filters = str | Sequence[str] | Callable[[Any], bool] | None
 
@@ -28,7 +28,7 @@ def quantize_layers(
     known.
     """
     is_chosen = _chooser(filters)
-    if config.mode not in CALIBRATED:
+    if not isinstance(config, CalibratedConfig):
         _quantized(model._flatten_layers(), is_chosen, config, type_check)
         return
     structure = _structure(model, config)
@@ -56,7 +56,8 @@ def _quantized(
             layer.quantize(config.mode, type_check=type_check, config=config)
         except NotImplementedError as error:
             if layer.weights:
-                warnings.warn(str(error), stacklevel=outer_level())
+                text = f"Layer {layer.path} keeps its float weights. {error}"
+                warnings.warn(text, stacklevel=outer_level())
         else:
             done.append(layer)
     return done

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 
 from thalweg.keras import ops
-from thalweg.keras.quantizers.calibrated import Calibrated
+from thalweg.keras.quantizers.calibrated import Calibrated, group_parameters
 from thalweg.keras.quantizers.config import AWQConfig
 from thalweg.keras.quantizers.gptq import observed_rows
-from thalweg.keras.quantizers.parameters import (
-    compute_quantization_parameters,
-    dequantize_with_sz_map,
-    quantize_with_sz_map,
-)
+from thalweg.keras.quantizers.parameters import dequantize_with_sz_map, quantize_with_sz_map
 
+BITS = 4
 LEAST = 1e-8
 """Below this an input counts as one that is never there."""
 LEAST_SCALE = 1e-4
@@ -68,17 +65,9 @@ def _tried(weights: np.ndarray, scales: np.ndarray, group_size: int) -> Calibrat
     inputs = weights.shape[1]
     scaled = weights * scales
     groups = np.arange(inputs) // (inputs if group_size == -1 else group_size)
-    scale, zero, last = compute_quantization_parameters(
-        scaled, bits=4, per_channel=True, group_size=group_size
-    )
-    levels = quantize_with_sz_map(scaled, scale, zero, groups, last)
-    return Calibrated(
-        np.asarray(levels.numpy()),
-        np.asarray(scale.numpy()),
-        np.asarray(zero.numpy()),
-        groups.astype("float32"),
-        scales,
-    )
+    scale, zero = group_parameters(scaled, BITS, group_size)
+    levels = quantize_with_sz_map(scaled, scale, zero, groups, 2**BITS - 1)
+    return Calibrated(np.asarray(levels.numpy()), scale, zero, groups.astype("float32"), scales)
 
 
 def _error(weights: np.ndarray, largest: np.ndarray, found: Calibrated) -> float:

@@ -38,6 +38,10 @@ class QuantizationConfig:
             "activation_quantizer": serialize_keras_object(self.activation_quantizer),
         }
 
+    def kept(self) -> "QuantizationConfig":
+        """What a layer keeps once it is quantized: the settings, without the data."""
+        return self
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "QuantizationConfig":
         """The configuration of a config."""
@@ -224,7 +228,7 @@ class CalibratedConfig(QuantizationConfig):
         return f"{self.mode}/{self.weight_bits}/{self.group_size}"
 
     def get_config(self) -> dict[str, Any]:
-        # Data and tokenizer are used once and not kept in files.
+        # Data, tokenizer and layers are used once and not kept in files.
         return {
             "dataset": None,
             "tokenizer": None,
@@ -232,8 +236,11 @@ class CalibratedConfig(QuantizationConfig):
             "num_samples": self.num_samples,
             "sequence_length": self.sequence_length,
             "group_size": self.group_size,
-            "quantization_layer_structure": self.quantization_layer_structure,
+            "quantization_layer_structure": None,
         }
+
+    def kept(self) -> "CalibratedConfig":
+        return self.from_config(self.get_config())
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CalibratedConfig":

@@ -13,9 +13,8 @@ import numpy as np
 
 from thalweg.base.errors import ArgumentError, ShapeError, explain
 from thalweg.keras import ops
-from thalweg.keras.quantizers.calibrated import Calibrated
+from thalweg.keras.quantizers.calibrated import Calibrated, group_parameters
 from thalweg.keras.quantizers.config import GPTQConfig
-from thalweg.keras.quantizers.parameters import compute_quantization_parameters
 
 BLOCK = 128
 """So many inputs are corrected by each other at once; those behind them by one product."""
@@ -41,13 +40,12 @@ class SecondMoments:
         config = self.config
 
         def parameters(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            scale, zero, _ = compute_quantization_parameters(
-                part.astype("float32"),
-                bits=config.weight_bits,
+            return group_parameters(
+                part,
+                config.weight_bits,
                 symmetric=config.symmetric,
                 per_channel=config.per_channel,
             )
-            return np.asarray(scale.numpy()), np.asarray(zero.numpy())
 
         return rounded_in_order(
             weights.T.astype("float64"),

@@ -92,7 +92,10 @@ class IntegerFormat:
         assert self.block_size is not None
         first = self.axes[0] % len(self.shape) == 0
         found = abs_max_quantize_grouped_with_zero_point(
-            weight if first else ops.transpose(weight), self.block_size, RANGES[self.bits]
+            weight if first else ops.transpose(weight),
+            self.block_size,
+            RANGES[self.bits],
+            to_numpy=True,
         )
         return found if first else tuple(map(ops.transpose, found))
 

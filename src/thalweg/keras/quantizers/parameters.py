@@ -135,13 +135,14 @@ def abs_max_quantize_grouped_with_zero_point(
 
     x (inputs, outputs) -> values (inputs, outputs) of type `dtype`, scale and zero (blocks,
     outputs), zero int8; x is about (values - zero) * scale. `value_range` has a power of two of
-    integers and begins at minus half of it. `to_numpy` changes nothing: values are on the host
-    already.
+    integers and begins at minus half of it. `to_numpy` counts the rows that a single block lacks as
+    zeros, as those that the last of several lacks.
     """
     x = ops.convert_to_tensor(inputs)
     first, last = value_range
+    missing = -x.shape[0] % block_size if to_numpy else 0
     scale, zero, _ = compute_quantization_parameters(
-        ops.transpose(x),
+        ops.transpose(ops.pad(x, [[0, missing], [0, 0]])),
         bits=int(math.log2(last - first + 1)),
         per_channel=True,
         group_size=block_size,

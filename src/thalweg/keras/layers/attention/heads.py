@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, ShapeError, explain
-from thalweg.keras import constraints, initializers, ops, regularizers
+from thalweg.keras import constraints, dtype_policies, initializers, ops, regularizers
 from thalweg.keras.layers.activations.activation import Softmax
 from thalweg.keras.layers.core.einsum_dense import EinsumDense
 from thalweg.keras.layers.layer import Layer
@@ -74,6 +74,22 @@ class HeadAttention(Layer):
             name: module.serialize(self._weight_settings[name])
             for name, module in WEIGHT_SETTINGS.items()
         }
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        own = self._dtype_policy
+        if isinstance(own, dtype_policies.DTypePolicyMap):
+            return config
+        others = {
+            layer.path: layer.dtype_policy
+            for layer in self._flatten_layers(include_self=False)
+            if layer.quantization_mode is not None and layer.dtype_policy != own
+        }
+        if others:
+            # Projections that were quantized are to be made so again.
+            policies = dtype_policies.DTypePolicyMap(own, others)
+            config["dtype"] = dtype_policies.serialize(policies)
+        return config
 
     def _project(
         self, name: str, bound: int, sizes: Sequence[int], rank: int, activation: Any = None

@@ -62,7 +62,9 @@ class Quantized(LowRank):
             scale = self._add_fixed(f"{name}_scale", form.scale_shape, None, "ones")
             setattr(self, f"{name}_scale", scale)
             if form.block_size:
-                zero = self._add_fixed(f"{name}_zero", form.scale_shape, "int8", "zeros")
+                # Files hold the zeros of further weights as floats.
+                dtype = "int8" if name == self.MAIN else None
+                zero = self._add_fixed(f"{name}_zero", form.scale_shape, dtype, "zeros")
                 setattr(self, f"{name}_zero", zero)
                 if name == self.MAIN:
                     groups = form.groups()
@@ -101,7 +103,7 @@ class Quantized(LowRank):
             raise self._not_implemented_error("quantize")
         if mode not in self.QUANTIZED_MODES:
             raise self._quantization_mode_error(mode)
-        self.quantization_config = config
+        self.quantization_config = config.kept()
         shape = tuple(self._main.shape)
         if mode in INTEGER_MODES:
             self._to_integers(mode, shape, config)
