@@ -76,6 +76,7 @@ from thalweg.keras.layers.pooling.pools import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from thalweg.keras.layers.preprocessing.normalization import Normalization
 from thalweg.keras.layers.regularization.dropout import (
     ActivityRegularization,
     AlphaDropout,
