@@ -30,8 +30,10 @@ check: .venv/check.stamp ## format, lint, types and the fast tests, in seconds
 	$(RUN) -m mypy
 	$(RUN) -m pytest --no-header -n auto -m "not slow" $(FAST)
 
-bench: .venv/test.stamp ## measure the graph engine: benchmarks/graph.py
+bench: .venv/test.stamp ## measure beside the peers; QUICK=--quick takes minutes, not an hour
 	$(RUN) benchmarks/graph.py
+	$(RUN) benchmarks/native.py $(QUICK)
+	$(RUN) benchmarks/train.py $(QUICK)
 
 clean: ## remove everything that was built or installed here, .venv included
 	rm -rf .venv build dist outputs src/*.egg-info

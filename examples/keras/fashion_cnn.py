@@ -2,7 +2,7 @@
 
     python examples/keras/fashion_cnn.py
 
-Test accuracy: about 0.93 on the full set, 0.89 on the sample.
+Test accuracy: 0.925 on the full set, 0.896 on the sample.
 """
 
 import numpy as np

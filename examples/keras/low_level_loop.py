@@ -1,9 +1,10 @@
-"""A loop of your own on a Keras model: its layers, losses, metrics and optimizers, and `tw`.
+"""A loop of your own on a Keras model: its layers, losses, metrics and optimizers.
 
     python examples/keras/low_level_loop.py
 
 The step is an ordinary function; `tw.function` makes one graph of it, gradient, clipping, update
-and metrics included, which compiles once and serves every batch size.
+and metrics included. The second batch size that it meets makes the batch axis a named one, and from
+then on the graph serves every size.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from data import fashion_images
 import thalweg as tw
 from thalweg import keras
 
-layers = keras.layers
+layers, ops = keras.layers, keras.ops
 
 
 def batches(x, y, size, seed):
@@ -45,19 +46,19 @@ def main(epochs=5, limit=None, batch=64):
     loss_mean = keras.metrics.Mean()
     accuracy = keras.metrics.SparseCategoricalAccuracy()
 
-    @tw.function(shapes={"x": ("batch", ...), "y": ("batch",)})
+    @tw.function
     def train_step(x, y):
         with tw.GradientTape() as tape:
             logits = model(x, training=True)
             loss = cross_entropy(y, logits)
         gradients = tape.gradient(loss, model.trainable_variables)
-        length = tw.sqrt(sum(tw.sum(gradient**2) for gradient in gradients))
-        gradients = [gradient * tw.minimum(1.0, 5.0 / length) for gradient in gradients]
+        length = ops.sqrt(sum(ops.sum(gradient**2) for gradient in gradients))
+        gradients = [gradient * ops.minimum(1.0, 5.0 / length) for gradient in gradients]
         optimizer.apply(gradients, model.trainable_variables)
         loss_mean.update_state(loss)
         accuracy.update_state(y, logits)
 
-    @tw.function(shapes={"x": ("batch", ...), "y": ("batch",)})
+    @tw.function
     def test_step(x, y):
         accuracy.update_state(y, model(x, training=False))
 
@@ -76,7 +77,6 @@ def main(epochs=5, limit=None, batch=64):
             f"  test accuracy {tested:.3f}",
             flush=True,
         )
-    print(f"train_step was traced for: {', '.join(train_step.why)}")
     return tested
 
 

@@ -77,8 +77,8 @@ def random_windows(tokens, context, batch, seed=0):
         yield windows(tokens, random.integers(0, len(tokens) - context, batch), context)
 
 
-def main(steps=2000, limit=None, batch=12, context=64, width=128, depth=4, letters=400):
-    keras.utils.set_random_seed(0)
+def main(steps=2000, limit=None, batch=12, context=64, width=128, depth=4, letters=400, seed=0):
+    keras.utils.set_random_seed(seed)
     text = shakespeare(limit)
     symbols = sorted(set(text))
     number = {symbol: i for i, symbol in enumerate(symbols)}
@@ -99,7 +99,7 @@ def main(steps=2000, limit=None, batch=12, context=64, width=128, depth=4, lette
     epochs = max(steps // 250, 1)
     x_test, y_test = windows(test, range(0, len(test) - context, context), context)
     model.fit(
-        random_windows(train, context, batch),
+        random_windows(train, context, batch, seed),
         steps_per_epoch=steps // epochs,
         epochs=epochs,
         validation_data=(x_test, y_test),
