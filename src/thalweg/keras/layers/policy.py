@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras import dtype_policies, tree
 from thalweg.keras.layers.input_spec import InputSpec
-from thalweg.keras.quantizers.config import CALIBRATED
+from thalweg.keras.quantizers.config import CALIBRATED, Int4QuantizationConfig
 
 
 class LayerTypes:
@@ -35,21 +35,28 @@ class LayerTypes:
             own[self.path] = policy
         else:
             self._dtype_policy = policy
-        if policy.quantization_mode is not None and self.built and not self._is_quantized:
-            if policy.quantization_mode in CALIBRATED:
-                name = CALIBRATED[policy.quantization_mode].__name__
-                mode = policy.quantization_mode
-                raise ArgumentError(
-                    explain(
-                        f"dtype_policy of {self.name}",
-                        f"a policy that needs no data. Implicitly enabling {mode.upper()} "
-                        f"quantization by setting `dtype_policy` to '{value}' is not supported",
-                        repr(policy),
-                        f"Write quantize({mode!r}, config={name}(dataset, tokenizer)), on the "
-                        "layer or the model.",
-                    )
+        is_done = not self.built or self._is_quantized or self.__dict__.get("_is_quantizing")
+        if policy.quantization_mode is not None and not is_done:
+            self._quantize_as(policy)
+
+    def _quantize_as(self, policy: Any) -> None:
+        """Quantize a layer that is built, since its policy became a quantized one."""
+        mode = policy.quantization_mode
+        if mode in CALIBRATED:
+            name = CALIBRATED[mode].__name__
+            raise ArgumentError(
+                explain(
+                    f"dtype_policy of {self.name}",
+                    f"a policy that needs no data. Implicitly enabling {mode.upper()} "
+                    f"quantization by setting `dtype_policy` to '{policy.name}' is not supported",
+                    repr(policy),
+                    f"Write quantize({mode!r}, config={name}(dataset, tokenizer)), on the "
+                    "layer or the model.",
                 )
-            self.quantize(policy.quantization_mode)
+            )
+        block_size = getattr(policy, "block_size", None)
+        config = None if block_size is None else Int4QuantizationConfig(block_size=block_size)
+        self.quantize(mode, config=config)
 
     @property
     def _own_policy(self) -> Any:

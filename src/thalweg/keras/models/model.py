@@ -184,6 +184,7 @@ class Model(Trainer, Layer):
         quantize_layers(self, config, filters, type_check)
         # What was traced has the float weights in it.
         self.train_function = self.test_function = self.predict_function = None
+        self._steps.clear()
 
     def get_quantization_layer_structure(self, mode: str | None = None) -> dict[str, Any] | None:
         """The blocks that gptq and awq go through; a model that has some overrides this.
