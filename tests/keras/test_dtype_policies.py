@@ -100,3 +100,66 @@ def test_bad_maps_are_refused() -> None:
     ours["en.*"] = ours["encoder/.*"] = DTypePolicy("float16")
     with pytest.raises(ValueError, match="matches multiple"):
         _ = ours["encoder/dense_9"]
+
+
+QUANTIZED = [
+    "int8_from_float32", "int8_from_mixed_bfloat16", "int4_from_float32", "int4/-1_from_float32",
+    "int4/64_from_bfloat16", "float8_from_mixed_float16", "gptq/4/128_from_float32",
+    "gptq/2/-1_from_mixed_bfloat16", "awq/4/32_from_float32",
+]  # fmt: skip
+MORE = ("block_size", "weight_bits", "group_size", "amax_history_length")
+
+
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_a_quantized_policy_is_real_keras(name: str) -> None:
+    ours, theirs = keras.dtype_policies.get(name), real.dtype_policies.get(name)
+    assert type(ours).__name__ == type(theirs).__name__
+    for attribute in ("name", "compute_dtype", "variable_dtype", "quantization_mode", *MORE):
+        assert getattr(ours, attribute, None) == getattr(theirs, attribute, None)
+    assert repr(ours) == repr(theirs)
+    record = keras.dtype_policies.serialize(ours)
+    assert record == real.dtype_policies.serialize(theirs)
+    again = keras.dtype_policies.deserialize(record)
+    assert again == ours and hash(again) == hash(ours)
+    assert ours != DTypePolicy(ours.compute_dtype)
+
+
+def test_quantized_policies_differ_by_their_settings() -> None:
+    kind = keras.dtype_policies.QuantizedFloat8DTypePolicy
+    assert kind("float8", "float32", 8) != kind("float8", "float32", 9)
+    assert kind("float8", "float32", 8) == kind.from_config(
+        kind("float8", "float32", 8).get_config()
+    )
+    get = keras.dtype_policies.get
+    assert get("int4/8_from_float32") != get("int4/16_from_float32")
+    made = keras.dtype_policies.QuantizedDTypePolicy("int8")
+    assert made.name == f"int8_from_{keras.config.floatx()}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "int8_from_float16", "int8_from_abc", "int7_from_float32", "int8_from_a_from_b",
+        "int4/x_from_float32", "int4/0_from_float32", "int4/4/4_from_float32",
+        "gptq/4_from_float32", "gptq/5/8_from_float32", "gptq/4/-2_from_float32",
+        "awq/8/8_from_float32",
+    ],
+)  # fmt: skip
+def test_bad_quantized_policies_are_refused(name: str) -> None:
+    for package in (keras, real):
+        with pytest.raises(ValueError, match=r".") as caught:
+            package.dtype_policies.get(name)
+        assert package is real or "\nReceived " in str(caught.value)
+
+
+def test_maps_hold_quantized_policies() -> None:
+    records = []
+    for package in (keras, real):
+        policies = package.dtype_policies.DTypePolicyMap()
+        policies["a"] = package.dtype_policies.get("int8_from_mixed_bfloat16")
+        policies["b/.*"] = package.dtype_policies.get("gptq/4/8_from_float32")
+        records.append(package.dtype_policies.serialize(policies))
+    assert records[0] == records[1]
+    again = keras.dtype_policies.deserialize(records[0])
+    assert again["a"].name == f"int8_from_{keras.config.floatx()}"  # the default of now
+    assert again["b/c"].group_size == 8 and again["c"].quantization_mode is None
