@@ -574,6 +574,10 @@ def main() -> None:
     parser.add_argument("--first", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     groups = given.groups or [*GROUPS, "compile"]
+    if unknown := set(groups) - {*GROUPS, "compile"}:
+        parser.error(
+            f"there is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}, compile"
+        )
     if given.first or given.inside:
         tw.set_options(backend="native")
         print(json.dumps(first_calls() if given.first else measure_groups(groups, given.inside)))

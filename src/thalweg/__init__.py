@@ -341,6 +341,7 @@ from thalweg.ir.types import (
 )
 from thalweg.ir.types import bool_ as bool
 from thalweg.tools import see
+from thalweg.tools.profile import profile
 from thalweg.tools.why import why
 
 __version__ = "0.1.0"
@@ -706,6 +707,7 @@ __all__ = [
     "where",
     "while_loop",
     "why",
+    "profile",
     "xlog1py",
     "xlogy",
     "zeros",

@@ -275,6 +275,43 @@ def test_packed_products_of_named_sizes_and_batches():
     assert len(program.kernels[0].nest.packed) == 2
 
 
+@pytest.mark.parametrize(
+    ("batch", "places", "channels", "filters", "window", "stride", "padding", "name"),
+    [
+        (9, 12, 32, 64, 3, 1, 0, "float32"),
+        (9, 12, 13, 40, 3, 1, 1, "float32"),
+        (5, 17, 5, 19, 3, 2, 1, "float32"),
+        (40, 30, 3, 8, 5, 2, 2, "float32"),
+        (3, 40, 33, 70, 1, 1, 0, "float32"),
+        (9, 12, 20, 21, 3, 1, 1, "float64"),
+        (9, 12, 20, 21, 3, 1, 1, "int32"),
+        ("b", 12, 20, 37, 3, 1, 1, "float32"),
+    ],
+)
+def test_sliced_sums(batch, places, channels, filters, window, stride, padding, name):
+    """Kernel gradients over many images: sums wait in the output from slice to slice."""
+    larger = (places - 1) * stride + window - 2 * padding
+    size = named("b") if batch == "b" else batch
+    dtype = as_dtype(name)
+
+    def body(x, y):
+        turned = transpose(x, axes=(3, 1, 2, 0)), transpose(y, axes=(1, 2, 0, 3))
+        return conv(*turned, strides=(1, 1), padding=((padding, padding),) * 2,
+                    input_dilation=(1, 1), kernel_dilation=(stride, stride))  # fmt: skip
+
+    types = [tensor_type(dtype, (size, larger, larger, channels)),
+             tensor_type(dtype, (size, places, places, filters))]  # fmt: skip
+    program = Program(build("f", types, body))
+    generator = np.random.default_rng(0)
+    for count in (1, 2, 11, 30) if batch == "b" else (batch,):
+        shapes = [(count, *each.shape[1:]) for each in types]
+        x, y = (generator.integers(-9, 9, each).astype(dtype.numpy) for each in shapes)
+        (found,), (wanted,) = program.run(x, y), run(program.function, x, y)
+        assert np.array_equal(found, wanted)
+    (kernel,) = program.kernels
+    assert kernel.nest.slices is not None
+
+
 def test_a_move_of_a_computed_value_is_a_kernel_and_a_reshape_of_a_stored_one_a_view():
     type = tensor_type(float32, (4, 6))
     x = random(0, (4, 6))

@@ -18,11 +18,12 @@ from thalweg.loops.schedule import (
     pack,
     reorder,
     schedule,
+    slice_sums,
     vectorize,
 )
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
-from thalweg.ops.contract import dot
+from thalweg.ops.contract import conv, dot
 from thalweg.ops.elementwise import add, exp, multiply
 from thalweg.ops.index import gather, scatter
 from thalweg.ops.movement import iota, pad, slice, transpose
@@ -180,6 +181,47 @@ def test_pack_refuses():
     both = nest((8, 5), (8, 5), body=lambda x, y: dot(
         x, y, contract=((), ()), batch=((0, 1), (0, 1))))  # fmt: skip
     assert not is_contraction(both) or factor_along(both, "i0") is None
+
+
+def gradient_of_kernel(batch, places=11, rows=32, columns=64, window=3):
+    """Sums over images and their places, as gradients of a convolution's kernel are."""
+
+    def body(x, y):
+        turned = transpose(x, axes=(3, 1, 2, 0)), transpose(y, axes=(1, 2, 0, 3))
+        return conv(*turned, strides=(1, 1), padding=((0, 0), (0, 0)),
+                    input_dilation=(1, 1), kernel_dilation=(1, 1))  # fmt: skip
+
+    larger = places + window - 1
+    return nest((batch, larger, larger, rows), (batch, places, places, columns), body=body)
+
+
+def test_slice_sums_marks_the_axes_around_and_within():
+    tiled = jam(vectorize(PRODUCT, "i1"), "i0", 4, 2)
+    assert text(slice_sums(tiled, 1, 2, ())).splitlines()[3] == "      for k0 in 5 sliced by 2"
+    long = schedule(gradient_of_kernel(named("b")))
+    assert text(long).splitlines()[1:3] == ["    for i1 in 3 swept", "      for i2 in 3 swept"]
+    assert text(long).splitlines()[5:7] == [
+        "          for k2 in b sliced by 5",
+        "            for k0 in 11",
+    ]
+    assert [long.block, long.packed] == [(1, 1), ()]
+
+
+def test_slice_sums_refuses():
+    tiled = jam(vectorize(PRODUCT, "i1"), "i0", 4, 2)
+    for depth, count in ((0, 1), (2, 1), (1, 0)):
+        with pytest.raises(ArgumentError, match="inner axes and some steps"):
+            slice_sums(tiled, depth, count, ())
+    with pytest.raises(ArgumentError, match="outer axes to sweep"):
+        slice_sums(tiled, 1, 2, ("i0",))
+    with pytest.raises(ArgumentError, match="stored as they are"):
+        slice_sums(pack(tiled, "i1"), 1, 2, ())
+
+
+def test_the_recipe_slices_long_sums_alone():
+    assert schedule(gradient_of_kernel(64)).slices == (1, 5)
+    assert schedule(gradient_of_kernel(2)).slices is None, "a short sum"
+    assert schedule(gradient_of_kernel(8, 56, 128, 256)).slices == (2, 3), "an image is too large"
 
 
 def test_the_recipe_packs_what_is_read_often_and_divides_the_columns_of_few_rows():

@@ -2,6 +2,7 @@
 
 import functools
 from types import ModuleType
+from typing import Any
 
 
 @functools.cache
@@ -10,3 +11,10 @@ def native() -> ModuleType:
     from thalweg.backends.llvm import program
 
     return program
+
+
+def ceilings() -> Any:
+    """What this machine can do at best: `flops` and `bytes` per second, by `threads` threads."""
+    from thalweg.backends.llvm.ceilings import ceilings as measured
+
+    return measured()

@@ -19,8 +19,8 @@ class Options:
     for what has it and the definition for the rest; "auto", the former until a function has been
     run so often, or is so much work, that compiling it is worth its time. `exact_only` keeps
     rewriting to rules that hold bit for bit; `provenance` records the user's line for each new node
-    (about a third of a microsecond each). `stop_at_nonfinite` makes the interpreter stop at the first NaN or infinity
-    that an operation makes.
+    (about a third of a microsecond each). `stop_at_nonfinite` interprets, and stops at the first
+    NaN or infinity that an operation makes.
     """
 
     backend: str = "auto"

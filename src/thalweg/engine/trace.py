@@ -314,14 +314,14 @@ class TracedFunction:
             self._check_watched(met[0])
         return met[0], args, met[1]
 
+    def inputs(self, *args: Any, **kwargs: Any) -> tuple[Variant, list[np.ndarray]]:
+        """The trace for a call and what its graph is given: arguments, variables, captures."""
+        variant, tensors, _ = self._found(args, kwargs)
+        return variant, _arrays(variant, tensors)
+
     def _run(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The results computed now, by the last stage of the trace; variables take theirs."""
-        arrays = []
-        for tensor in (*tensors, *variant.captured) if variant.captured else tensors:
-            buffer = tensor._cell.buffer
-            arrays.append(tensor._array() if buffer is None else buffer)
-        if variant.variables:
-            arrays[len(tensors) : len(tensors)] = arrays_of(variant.variables)
+        arrays = _arrays(variant, tensors)
         chosen_options = options()
         backend = self.backend or chosen_options.backend
         if chosen_options.stop_at_nonfinite:
@@ -666,6 +666,17 @@ class TracedFunction:
                         f"Pass {name} as an argument, or keep changing values in a Variable.",
                     )
                 )
+
+
+def _arrays(variant: Variant, tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """The values of the graph's parameters, computed where they wait."""
+    arrays = []
+    for tensor in (*tensors, *variant.captured) if variant.captured else tensors:
+        buffer = tensor._cell.buffer
+        arrays.append(tensor._array() if buffer is None else buffer)
+    if variant.variables:
+        arrays[len(tensors) : len(tensors)] = arrays_of(variant.variables)
+    return arrays
 
 
 class _Placeholder:

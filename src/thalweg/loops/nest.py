@@ -19,7 +19,10 @@ Extents and strides are sizes, named or not. The nest says what is computed; the
 ("x2": two vectors at once), "rows x8" an outer axis of which eight steps are computed together, so
 that what they have in common is loaded once and kept in registers. A task does as many of these
 tiles, and as many vectors of columns, as `block` says (None: all columns), and "packed" means that
-the factor which walks along the axis is first copied, in the order in which tiles read it.
+the factor which walks along the axis is first copied, in the order in which tiles read it. Inner
+axes that are "sliced", the last of them by so many steps, are walked around the tiles of a task,
+whose sums wait in the output from one slice to the next; "swept" outer axes are walked within each
+slice.
 """
 
 from collections.abc import Sequence
@@ -96,6 +99,8 @@ class Nest:
     rows: tuple[str, int] | None = None
     block: tuple[int, int | None] = (4, None)
     packed: tuple[str, ...] = ()
+    slices: tuple[int, int] | None = None
+    swept: tuple[str, ...] = ()
 
     def values(self) -> list[Value]:
         """Every value that the nest computes."""
@@ -149,6 +154,11 @@ def show_nest(nest: Nest) -> str:
                 words.append(f"rows x{nest.rows[1]}")
             if axis in nest.packed:
                 words.append("packed")
+            if axis in nest.swept:
+                words.append("swept")
+            if nest.slices and axis in dict(nest.inner[: nest.slices[0]]):
+                last, count = nest.inner[nest.slices[0] - 1][0], nest.slices[1]
+                words.append(f"sliced by {count}" if axis == last and count > 1 else "sliced")
             line(" ".join(words))
             depth += 1
 

@@ -15,6 +15,7 @@ before -> after of coalesce, for a contiguous map:
         out0[784*i0 + i1] = exp(in0[784*i0 + i1])
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ from thalweg.loops.values import (
     Choice,
     Load,
     Position,
+    Register,
     Value,
     indices,
     parts,
@@ -47,6 +49,14 @@ MOST_TILES = 16
 """Tiles of a task at most: packed, they stay in the second cache."""
 FEW_TASKS = 8
 """Tasks below which columns are divided among them as well."""
+LONG_SUM = 1024
+"""Products in one sum from which its axes are walked in slices."""
+SLICE_BYTES = 1 << 18
+"""Bytes that the tiles of a slice share at most: a part of the second cache."""
+LEAST_SLICE = 128
+"""Steps of a slice at least, so that loading and storing the sums between costs little."""
+SOME_TASKS = 6
+"""Tasks of a sliced nest: each reads what it shares with others again."""
 FEW_ROWS = 7
 """Rows below which another axis is taken for them, where one has more."""
 
@@ -309,7 +319,89 @@ def _tiled(nest: Nest, lanes: int, registers: int) -> Nest:
     if rows[axis] < FEW_ROWS:
         # A kernel gradient's last axes are the places of a small kernel: too few to share much.
         axis = max(reversed(rows), key=lambda each: rows[each])
-    return _divided(jam(nest, axis, rows[axis], vectors), lanes)
+    nest = jam(nest, axis, rows[axis], vectors)
+    return _sliced(nest, lanes) or _divided(nest, lanes)
+
+
+def slice_sums(nest: Nest, depth: int, count: int, swept: Sequence[str]) -> Nest:
+    """Walk slices of the inner axes around tiles, and some outer axes within each slice.
+
+    before                                after, depth=2, count=8, swept=j
+    for j in 3                            for i in 32 rows x8
+      for i in 32 rows x8                   for k in 64 sliced
+        for k in 64                           for m in 24 sliced by 8
+          for m in 24                           for j in 3 swept
+            r += a[k, m, i] * b[k, m, j, v]       r = out; 8 steps of r += ...; out = r
+        out = r
+    """
+    if not 1 <= depth <= len(nest.inner) or count < 1:
+        raise ArgumentError(explain("slice_sums", "inner axes and some steps", f"{depth}, {count}"))
+    others = {axis for axis, _ in nest.outer} - {nest.vector, nest.rows and nest.rows[0]}
+    if not set(swept) <= others:
+        raise ArgumentError(explain("slice_sums", "outer axes to sweep", ", ".join(swept)))
+    if not _holds_sums(nest):
+        raise ArgumentError(explain("slice_sums", "sums that are stored as they are", nest.name))
+    return replace(nest, slices=(depth, count), swept=tuple(swept))
+
+
+def _holds_sums(nest: Nest) -> bool:
+    """True where the output holds the very sums, so that they can wait there."""
+    if not is_contraction(nest) or len(nest.stores) != 1 or not nest.rows or not nest.inner:
+        return False
+    (store,) = nest.stores
+    is_plain = isinstance(store.value, Register) and not nest.packed and not nest.lets
+    return is_plain and store.dtype is nest.reductions[0].dtype and store.dtype.bits >= 32
+
+
+def _lies_along(nest: Nest) -> bool:
+    """True where the factors of one step lie side by side, for the rows as for the vectors."""
+    assert nest.rows is not None
+    (_, size), (row, _) = nest.inner[-1], nest.rows
+    loads = [part for part in parts([nest.reductions[0].value]) if isinstance(part, Load)]
+    is_long = isinstance(size, int) and size >= 2 * LONG_SUM
+    return is_long and all(
+        max(load.position.stride(row), load.position.stride(nest.vector or "")) == 1
+        for load in loads
+    )
+
+
+def _sliced(nest: Nest, lanes: int) -> Nest | None:
+    """Slices for long sums along several axes, as gradients of a kernel are; None for others.
+
+    What tiles share then stays in a near cache from one to the next.
+    """
+    assert nest.rows is not None
+    assert nest.vector is not None
+    extents = dict(nest.outer)
+    if not _holds_sums(nest) or (len(nest.inner) < 2 and not _lies_along(nest)):
+        return None
+    if any(isinstance(size, Dim) for size in extents.values()):
+        return None
+    known = [size for _, size in nest.inner if isinstance(size, int)]
+    if len(known) == len(nest.inner) and math.prod(known) < LONG_SUM:
+        return None
+    axis, rows = nest.rows
+    item = nest.reductions[0].dtype.itemsize
+    most = max(LEAST_SLICE, SLICE_BYTES // (item * (extents[axis] + extents[nest.vector])))
+    depth, inside = len(nest.inner), 1
+    while depth > 1 and isinstance(size := nest.inner[depth - 1][1], int) and inside * size <= most:
+        inside *= size
+        depth -= 1
+    count = max(1, most // inside)
+    if isinstance(size := nest.inner[depth - 1][1], int):
+        count = -(-size // -(-size // min(count, size)))
+    # The tasks: columns and rows apart, which are read again in part, then the other axes.
+    panels = -(-extents[nest.vector] // (nest.vectors * lanes))
+    tiles = -(-extents[axis] // rows)
+    parts = min(panels, SOME_TASKS)
+    blocks = min(tiles, -(-SOME_TASKS // parts))
+    columns, height = -(-panels // parts), -(-tiles // blocks)
+    tasks = -(-panels // columns) * -(-tiles // height)
+    swept = [name for name, _ in nest.outer if name not in (axis, nest.vector)]
+    while swept and tasks < SOME_TASKS:
+        tasks *= extents[swept.pop(0)]
+    nest = replace(nest, block=(height, None if columns >= panels else columns))
+    return slice_sums(nest, depth, count, swept)
 
 
 def _vectors(extent: Size, others: Sequence[Size], lanes: int, registers: int) -> int:

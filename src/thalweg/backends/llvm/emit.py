@@ -72,7 +72,7 @@ def task_axes(nest: Nest) -> list[tuple[str, Size]]:
     return [
         (axis, ceil_div(extent, steps.get(axis, 1)))
         for axis, extent in nest.outer
-        if axis != nest.vector or panels is not None
+        if (axis != nest.vector or panels is not None) and axis not in nest.swept
     ]
 
 

@@ -12,6 +12,7 @@ run one plan at the same time have a block and a table each.
 import ctypes
 import functools
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -253,6 +254,31 @@ class Plan:
                 self._share(first, space, team, (space, values))
         self._free.append(space)
         return [values[number] for number in self.results]
+
+    def timed(self, arrays: Sequence[np.ndarray], rounds: int) -> list[tuple["Step", list[float]]]:
+        """The seconds of each step in each of so many runs, steps one after another as in `run`.
+
+        Kernels without arguments whose values are kept are not run again and not listed.
+        """
+        team = threads.team() if self.is_big else None
+        space = Workspace(self, 1 + (team.workers if team else 0))
+        found: list[tuple[Step, list[float]]] = [(step, []) for step, _, _ in self.actions]
+        for _ in range(rounds):
+            given, outputs = space.start(list(arrays))
+            values: dict[int, np.ndarray] = self.known | dict(enumerate(given))
+            values |= zip(self.outputs, outputs, strict=True)
+            for action, (_, seconds) in zip(self.actions, found, strict=True):
+                launch = action[2]
+                begin = time.perf_counter()
+                if launch < 0:
+                    self._define(action, space, values)
+                elif team is not None and self._is_shared(launch):
+                    self._share(launch, space, team, (space, values))
+                else:
+                    each = self.launches[launch]
+                    each.entry(space.tables[launch], each.sizes, 0, each.tasks, 0)
+                seconds.append(time.perf_counter() - begin)
+        return found
 
     def _share(self, index: int, space: "Workspace", team: Any, held: Any) -> None:
         launch = self.launches[index]

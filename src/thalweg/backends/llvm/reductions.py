@@ -14,7 +14,9 @@ import numpy as np
 from thalweg.backends.llvm.block import Value, number
 from thalweg.backends.llvm.expressions import Context, Expressions, register_dtype
 from thalweg.backends.llvm.scalars import lower as lower_scalar
+from thalweg.ir.dim import Dim
 from thalweg.ir.types import DType, Size, bool_, int64
+from thalweg.loops.nest import Nest
 from thalweg.loops.values import Bound
 
 
@@ -32,7 +34,11 @@ def identity_of(identity: Any, dtype: DType) -> Any:
 
 
 class Reductions(Expressions):
-    """Writes the inner loops of a nest."""
+    """Writes the inner loops of a nest; `ranges` holds those steps of an axis that a slice has."""
+
+    def __init__(self, nest: Nest, lanes: int, sizes: Sequence[Dim]):
+        super().__init__(nest, lanes, sizes)
+        self.ranges: dict[str, tuple[Value, Value]] = {}
 
     def inner_loops(
         self,
@@ -72,7 +78,7 @@ class Reductions(Expressions):
         (axis, extent), *others = axes
         ahead = {name for name, _ in others} | tile
         clipping = [each for each in bounds if self._clips(each, axis, ahead)]
-        start, limit = number(0, int64), self.size(extent)
+        start, limit = self.ranges.get(axis) or (number(0, int64), self.size(extent))
         for bound in clipping:
             start, limit = self._clipped(bound, axis, start, limit)
         rest = [each for each in bounds if each not in clipping]

@@ -4,6 +4,7 @@ What several rows or vectors of a tile have in common is loaded once. A sum of p
 multiply-add. Without a reduction a tile is a block of what is moved, whose lines stay in the cache.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from thalweg.backends.llvm.block import Value, number
@@ -15,12 +16,17 @@ from thalweg.loops.values import Value as Expression
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile of a task by its number, the first of its rows to do, its vectors and their mask."""
+    """A tile of a task by its number, the first of its rows to do, its vectors and their mask.
+
+    `part` says what is done of it: the "whole" sum, to "clear" where it is to stand, or to "add"
+    what a slice has.
+    """
 
     number: Value
     first_row: Value
     vectors: int
     mask: Value | None
+    part: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +48,85 @@ class Tiles(Packing):
         axis, rows = nest.rows
         tiles, panels = nest.block
         total = dict(nest.outer)[axis]
+        self._column_block = number(0, int64) if panels is None else self.axes[nest.vector]
         start = block.multiply(self.axes[axis], number(rows * tiles, int64))
         limit = block.intrinsic(
             "smin", block.add(start, number(rows * tiles, int64)), self.size(total)
         )
         self.pack_rows(start, limit)
+        if nest.slices is None:
+            self._panels(start, limit, "whole")
+        else:
+            self._swept(lambda: self._panels(start, limit, "clear"))
+            self._sliced(lambda: self._swept(lambda: self._panels(start, limit, "add")))
+
+    def _sliced(self, body: Callable[[], None]) -> None:
+        """The slices of the inner axes around a body."""
+        block, nest = self.block, self.nest
+        assert nest.slices is not None
+        depth, count = nest.slices
+
+        def loops(level: int) -> None:
+            axis, extent = nest.inner[level]
+            step = count if level == depth - 1 else 1
+            size = self.size(extent)
+            with block.loop(number(0, int64), size, number(step, int64)) as index:
+                end = block.intrinsic("smin", block.add(index, number(step, int64)), size)
+                self.axes[axis] = index
+                if level == depth - 1:
+                    self.ranges[axis] = (index, end)
+                    body()
+                    del self.ranges[axis]
+                else:
+                    loops(level + 1)
+
+        loops(0)
+
+    def _swept(self, body: Callable[[], None]) -> None:
+        """The outer axes that a task walks itself around a body."""
+        extents = dict(self.nest.outer)
+
+        def loops(axes: Sequence[str]) -> None:
+            if not axes:
+                body()
+                return
+            size = self.size(extents[axes[0]])
+            with self.block.loop(number(0, int64), size, number(1, int64)) as index:
+                self.axes[axes[0]] = index
+                loops(axes[1:])
+
+        loops(self.nest.swept)
+
+    def _panels(self, start: Value, limit: Value, part: str) -> None:
+        """All tiles of a task at the present step of what is around them."""
+        block, nest = self.block, self.nest
+        assert nest.vector is not None
+        _, panels = nest.block
         extent = dict(nest.outer)[nest.vector]
         wide = self.lanes * nest.vectors
         first: Value = number(0, int64)
         last = self.size(extent)
         if panels is not None:
             length = number(wide * panels, int64)
-            first = block.multiply(self.axes[nest.vector], length)
+            first = block.multiply(self._column_block, length)
             last = block.intrinsic("smin", block.add(first, length), last)
         position = first
         if nest.vectors > 1:
             position = self._whole(first, last, wide)
             with block.loop(first, position, number(wide, int64)) as index:
                 self.axes[nest.vector] = index
-                self._panel(start, limit, last, nest.vectors, None)
+                self._panel(start, limit, last, nest.vectors, None, part)
             if isinstance(extent, int) and extent % wide == 0:
                 return
         narrow = self._whole(first, last, self.lanes)
         with block.loop(position, narrow, number(self.lanes, int64)) as index:
             self.axes[nest.vector] = index
-            self._panel(start, limit, last, 1, None)
+            self._panel(start, limit, last, 1, None, part)
         if isinstance(extent, int) and extent % self.lanes == 0:
             return
         with block.when(block.compare("lt", narrow, last)):
             self.axes[nest.vector] = narrow
-            self._panel(start, limit, last, 1, self.mask(narrow, last))
+            self._panel(start, limit, last, 1, self.mask(narrow, last), part)
 
     def _whole(self, first: Value, last: Value, step: int) -> Value:
         """The end of the last whole step between two places."""
@@ -82,7 +137,7 @@ class Tiles(Packing):
         return block.subtract(last, block.binary("urem", length, number(step, int64)))
 
     def _panel(
-        self, start: Value, limit: Value, last: Value, vectors: int, mask: Value | None
+        self, start: Value, limit: Value, last: Value, vectors: int, mask: Value | None, part: str
     ) -> None:
         """Tiles of all rows from start to limit at the present vectors; columns end at `last`."""
         block, nest = self.block, self.nest
@@ -97,7 +152,7 @@ class Tiles(Packing):
 
         def tile_at(index: Value, first_row: Value = zero) -> Tile:
             serial = block.binary("udiv", block.subtract(index, start), number(rows, int64))
-            return Tile(serial, first_row, vectors, mask)
+            return Tile(serial, first_row, vectors, mask, part)
 
         with block.loop(start, middle, number(rows, int64)) as index:
             self.axes[axis] = index
@@ -133,6 +188,7 @@ class Tiles(Packing):
         for place in places.values():
             block.set(place, identity)
         first, left = self.axes[row_axis], self.axes[vector_axis]
+        (store,) = nest.stores if nest.slices else nest.stores[:1]
 
         def at(cell: Cell) -> None:
             self.axes[row_axis] = block.add(first, number(cell.row, int64))
@@ -151,9 +207,17 @@ class Tiles(Packing):
                 block.set(places[cell], found)
             self.axes[row_axis], self.axes[vector_axis] = first, left
 
-        self.may_branch = False
-        self.inner_loops(list(nest.inner), step, rows)
-        self.may_branch = True
+        if tile.part == "add":
+            for cell in cells:
+                at(cell)
+                address = self.target(store.buffer, store.position)
+                block.set(places[cell], block.load(address, store.dtype, self.lanes, tile.mask))
+            self.axes[row_axis], self.axes[vector_axis] = first, left
+        if tile.part != "clear":
+            depth = nest.slices[0] if nest.slices else 1
+            self.may_branch = False
+            self.inner_loops(list(nest.inner[depth - 1 :]), step, rows)
+            self.may_branch = True
         for cell in cells:
             at(cell)
             self.stores(self.lanes, tile.mask, [block.get(places[cell], identity)])
