@@ -51,6 +51,21 @@ def test_outputs_stay_near_and_weights_shrink(name: str, mode: str) -> None:
     assert sum(each.numpy().nbytes for each in integers) < floats / 2
 
 
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_sixteen_bits_stay_sixteen_bits(name: str, mode: str) -> None:
+    layer, x = built(name, dtype="mixed_bfloat16", lora_rank=1), inputs_for(name)
+    before = layer(x).numpy().astype("float32")
+    layer.quantize(mode)
+    after = layer(x)
+    assert layer.dtype_policy.name.endswith("_from_mixed_bfloat16")
+    assert after.dtype.name == "bfloat16" == layer(keras.KerasTensor(x.shape, x.dtype)).dtype
+    assert abs(after.numpy().astype("float32") - before).max() < {"int8": 0.05, "int4": 0.3}[mode]
+    if name == "reversible":
+        y = numbers(2, 3).astype(after.numpy().dtype)
+        assert layer(y, reverse=True).dtype.name == "bfloat16"
+
+
 @pytest.mark.parametrize("mode", ["int8", "int4/2", "int4/-1"])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_policy_quantizes_before_and_after_building(name: str, mode: str) -> None:

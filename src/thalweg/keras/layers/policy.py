@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras import dtype_policies, tree
 from thalweg.keras.layers.input_spec import InputSpec
-from thalweg.keras.quantizers.config import CALIBRATED, Int4QuantizationConfig
+from thalweg.keras.quantizers.config import Int4QuantizationConfig
+from thalweg.keras.quantizers.resolution import CALIBRATED
 
 
 class LayerTypes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.dtype_policies.quantized import QUANTIZATION_MODES
-from thalweg.keras.quantizers.config import resolved
+from thalweg.keras.quantizers.resolution import resolved
 
 
 def quantizing(quantize: Any) -> Any:

@@ -11,8 +11,9 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.base.frames import outer_level
+from thalweg.keras.quantizers.calibrated_config import CalibratedConfig
 from thalweg.keras.quantizers.calibration import block_inputs, calibrate
-from thalweg.keras.quantizers.config import CalibratedConfig, QuantizationConfig
+from thalweg.keras.quantizers.config import QuantizationConfig
 
 Filters = str | Sequence[str] | Callable[[Any], bool] | None
 

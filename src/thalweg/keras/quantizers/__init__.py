@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from thalweg.keras.lookup import interpreted, names_of
+from thalweg.keras.quantizers.calibrated_config import AWQConfig, GPTQConfig
 from thalweg.keras.quantizers.config import (
-    CLASSES,
-    AWQConfig,
     Float8QuantizationConfig,
-    GPTQConfig,
     Int4QuantizationConfig,
     Int8QuantizationConfig,
     QuantizationConfig,
@@ -30,7 +28,18 @@ from thalweg.keras.quantizers.parameters import (
 from thalweg.keras.quantizers.quantizer import AbsMaxQuantizer, Quantizer
 from thalweg.keras.saving.serialization import deserialize_keras_object, serialize_keras_object
 
-_OBJECTS = names_of((Quantizer, AbsMaxQuantizer, *CLASSES))
+_OBJECTS = names_of(
+    (
+        Quantizer,
+        AbsMaxQuantizer,
+        QuantizationConfig,
+        Int8QuantizationConfig,
+        Int4QuantizationConfig,
+        Float8QuantizationConfig,
+        GPTQConfig,
+        AWQConfig,
+    )
+)
 
 
 def serialize(initializer: Any) -> dict[str, Any]:

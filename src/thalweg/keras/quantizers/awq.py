@@ -10,7 +10,7 @@ import numpy as np
 
 from thalweg.keras import ops
 from thalweg.keras.quantizers.calibrated import Calibrated, group_parameters
-from thalweg.keras.quantizers.config import AWQConfig
+from thalweg.keras.quantizers.calibrated_config import AWQConfig
 from thalweg.keras.quantizers.gptq import observed_rows
 from thalweg.keras.quantizers.parameters import dequantize_with_sz_map, quantize_with_sz_map
 

@@ -16,7 +16,7 @@ import numpy as np
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras import ops
 from thalweg.keras.quantizers.awq import LargestInputs
-from thalweg.keras.quantizers.config import CalibratedConfig
+from thalweg.keras.quantizers.calibrated_config import CalibratedConfig
 from thalweg.keras.quantizers.gptq import SecondMoments
 
 OBSERVERS: dict[str, Any] = {"gptq": SecondMoments, "awq": LargestInputs}

@@ -14,7 +14,7 @@ import numpy as np
 from thalweg.base.errors import ArgumentError, ShapeError, explain
 from thalweg.keras import ops
 from thalweg.keras.quantizers.calibrated import Calibrated, group_parameters
-from thalweg.keras.quantizers.config import GPTQConfig
+from thalweg.keras.quantizers.calibrated_config import GPTQConfig
 
 BLOCK = 128
 """So many inputs are corrected by each other at once; those behind them by one product."""
