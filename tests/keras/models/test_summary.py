@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.keras.layers.contract import quiet
 from tests.keras.models.test_functional import fresh, line, masked, nested, residual, shared
@@ -52,6 +53,39 @@ def test_text(draw: Callable, golden: Callable[[str, str], None]) -> None:
 def test_it_says_what_real_keras_says(draw: Callable, settings: dict) -> None:
     ours, theirs = (summary(fresh(package, draw), **settings) for package in (keras, real))
     assert sorted(content(ours)) == sorted(content(theirs))
+
+
+def forked(package: Any) -> Any:
+    class Fork(package.layers.Layer):
+        def __init__(self, fork: Callable, **settings: Any):
+            super().__init__(**settings)
+            self.dense, self.fork = package.layers.Dense(10), fork
+
+        def call(self, x: Any) -> Any:
+            return self.fork(self.dense(x))
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return self.fork(self.dense.compute_output_shape(input_shape))
+
+    class Forked(package.Model):
+        def __init__(self) -> None:
+            super().__init__(name="forked")
+            self.one = Fork(lambda y: {"a": y}, name="one")
+            self.two = Fork(lambda y: [y, y], name="two")
+
+        def call(self, x: Any) -> Any:
+            return self.one(x), self.two(x)
+
+    model = Forked()
+    with quiet():
+        model(np.zeros((1, 16), "float32"))
+    return model
+
+
+def test_nested_outputs_of_a_model_of_a_class() -> None:
+    ours, theirs = (content(summary(forked(package))) for package in (keras, real))
+    assert sorted(ours) == sorted(theirs)
+    assert "[(1," in ours
 
 
 def test_a_range_of_layers(golden: Callable[[str, str], None]) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.ir.types import as_dtype
+from thalweg.keras import tree
 
 UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
@@ -130,18 +131,26 @@ def _in_range(layers: list[Any], layer_range: Sequence[str]) -> list[Any]:
 
 
 def output_shape_text(layer: Any) -> str:
-    """The shape of a layer's output, `?` where it is not known yet."""
+    """The shape of a layer's output or a list of several, `?` where it is not known yet."""
     if layer._inbound_nodes:
         shapes = [symbol.shape for symbol in layer._inbound_nodes[0].outputs if symbol is not None]
-        return ", ".join(map(str, shapes))
-    shapes_dict = getattr(layer, "_build_shapes_dict", None)
-    if shapes_dict:
-        try:
-            found = layer.compute_output_shape(**shapes_dict)
-            return str(found)
-        except (NotImplementedError, TypeError, ValueError):
-            return "?"
-    return "?"
+        return _shapes_text(shapes)
+    given = getattr(layer, "_build_shapes_dict", None)
+    if not given:
+        return "?"
+    try:
+        # One shape goes to the one argument, whatever its name is there.
+        one, many = (given.values(), {}) if len(given) == 1 else ((), given)
+        found = layer.compute_output_shape(*one, **many)
+    except (NotImplementedError, TypeError, ValueError):
+        return "?"
+    flat: list[Any] = []
+    tree.map_shape_structure(flat.append, found)
+    return _shapes_text(flat)
+
+
+def _shapes_text(shapes: list[Any]) -> str:
+    return str(shapes[0] if len(shapes) == 1 else shapes)
 
 
 def _connections(layer: Any, own: set[int]) -> str:

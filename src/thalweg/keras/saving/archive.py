@@ -6,8 +6,8 @@
     *.safetensors, *.weights.npz      weights alone, in formats that others read
     *.h5, *.hdf5      the legacy format, see legacy_h5.py
 
-Loading makes registered classes from settings and puts arrays into them. It runs no code from a
-file, and a file cannot make it read, write or allocate anything else.
+Loading makes objects of classes that the program has and puts arrays into them. It runs no code
+from a file, and a file cannot make it read, write or allocate anything else.
 """
 
 import contextlib
@@ -102,7 +102,7 @@ def load_model(
     `custom_objects` gives classes and functions by name, `compile=False` leaves it uncompiled.
     Code in a file is refused, whatever `safe_mode` says. `filepath` may be an open binary file.
     Errors: FileError for a file that is missing, damaged or asks for too much; ArgumentError for
-    classes that nobody registered and weights that do not fit.
+    classes that the program does not have and weights that do not fit.
     """
     if isinstance(filepath, io.IOBase):
         container = ZipContainer(filepath, "the open file")  # type: ignore[arg-type]
