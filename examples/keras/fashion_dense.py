@@ -2,7 +2,7 @@
 
     python examples/keras/fashion_dense.py
 
-Test accuracy: about 0.89 on the full set, 0.84 on the sample.
+Test accuracy: 0.889 on the full set, 0.860 on the sample.
 """
 
 from data import fashion_images

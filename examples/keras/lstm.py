@@ -3,7 +3,7 @@
     python examples/keras/lstm.py
 
 With the full text (THALWEG_DATA), five epochs bring the share of characters that it foresees in
-the last tenth of the text to about 0.5.
+the last tenth of the text to about 0.5; with the scenes beside this file, to 0.4.
 """
 
 import numpy as np
@@ -35,18 +35,21 @@ def network(symbols, units=128):
     )
 
 
-def continued(model, tokens, count):
-    """The likeliest continuation: any length will do, so the whole text so far is read again."""
-    tokens = np.array(tokens, "int32")[None]
+def continued(model, tokens, count, seed=0):
+    """A continuation drawn from the chances: any length will do, so all so far is read again."""
+    random = np.random.default_rng(seed)
+    tokens = list(tokens)
     for _ in range(count):
-        chances = model.predict_on_batch(tokens)[:, -1]
-        tokens = np.append(tokens, chances.argmax(-1)[:, None].astype("int32"), axis=1)
-    return tokens[0]
+        chances = model.predict_on_batch(np.array([tokens], "int32"))[0, -1].astype("float64")
+        tokens.append(int(random.choice(len(chances), p=chances / chances.sum())))
+    return tokens
 
 
-def main(epochs=5, limit=None, batch=64, length=64, units=128, letters=60):
+def main(epochs=5, limit=None, batch=None, length=64, units=128, letters=60):
     keras.utils.set_random_seed(0)
     text = shakespeare(limit)
+    # A small text makes enough steps only in small batches.
+    batch = batch or (64 if len(text) > 500_000 else 8)
     symbols = sorted(set(text))
     tokens = np.array([symbols.index(symbol) for symbol in text], "int32")
     cut = len(tokens) * 9 // 10

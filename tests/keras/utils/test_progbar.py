@@ -132,6 +132,16 @@ def test_without_interactive_logging_the_log_gets_the_line(caplog):
     assert re.fullmatch(r"5/5 - 0s - \d+us/step - loss: .* - acc: .*", record.getMessage())
 
 
+def test_the_speed_of_an_epoch_that_is_told_of_once_counts_all_of_it(clock):
+    # With verbose=2, and in epochs shorter than the interval, nobody asks in between.
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        bar = Progbar(10, verbose=2)
+        clock.now += 5
+        bar.update(10)
+    assert out.getvalue() == "10/10 - 5s - 500ms/step\n"
+
+
 def test_the_speed_leaves_out_the_first_step(clock):
     out = Terminal()
     with contextlib.redirect_stdout(out):

@@ -67,7 +67,7 @@ class Progbar:
         self._sums: dict[str, tuple[Any, int]] = {}
         self._seen = 0
         self._start = time.perf_counter()
-        self._after_first: float | None = None
+        self._first: tuple[float, int] | None = None  # the time of the first update, units done
         self._last_shown = -math.inf
         self._drawn_width = 0
 
@@ -85,8 +85,8 @@ class Progbar:
             finalize = self.target is not None and current >= self.target
         self._collect(current, values or (), finalize)
         now = time.perf_counter()
-        if self._after_first is None and current > 0:
-            self._after_first = now
+        if self._first is None and current > 0:
+            self._first = now, current
         if not self.verbose:
             return
         is_due = finalize or now - self._last_shown >= self.interval
@@ -135,12 +135,13 @@ class Progbar:
     # ---- time ----
 
     def _seconds_per_unit(self, current: int, now: float) -> float:
-        """The mean time of a unit; the first one, which compiles, counts only while it is alone."""
+        """The mean time of a unit, where possible without the first update: it compiles."""
         if current == 0:
             return 0.0
-        if current > 1 and self._after_first is not None:
-            return (now - self._after_first) / (current - 1)
-        return (now - self._start) / current
+        time_then, done_then = self._first or (self._start, 0)
+        if done_then >= current:
+            time_then, done_then = self._start, 0
+        return (now - time_then) / (current - done_then)
 
     def _times(self, current: int, now: float, finalize: bool) -> tuple[str, str]:
         """The time taken or left, and the speed."""
