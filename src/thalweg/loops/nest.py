@@ -22,7 +22,7 @@ tiles, and as many vectors of columns, as `block` says (None: all columns), and 
 the factor which walks along the axis is first copied, in the order in which tiles read it. Inner
 axes that are "sliced", the last of them by so many steps, are walked around the tiles of a task,
 whose sums wait in the output from one slice to the next; "swept" outer axes are walked within each
-slice.
+slice. The steps of outer axes that are "kept" are tasks whatever else is one, in a group of nests.
 """
 
 from collections.abc import Sequence
@@ -101,6 +101,7 @@ class Nest:
     packed: tuple[str, ...] = ()
     slices: tuple[int, int] | None = None
     swept: tuple[str, ...] = ()
+    kept: int = 0
 
     def values(self) -> list[Value]:
         """Every value that the nest computes."""
@@ -148,6 +149,8 @@ def show_nest(nest: Nest) -> str:
             words = [f"for {axis} in {size_text(extent)}"]
             if position == 0 and mark:
                 words.append(mark)
+            if mark and position < nest.kept:
+                words.append("kept")
             if axis == nest.vector:
                 words.append(f"vector x{nest.vectors}" if nest.vectors > 1 else "vector")
             if nest.rows and axis == nest.rows[0]:

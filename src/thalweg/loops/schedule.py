@@ -62,9 +62,13 @@ FEW_ROWS = 7
 
 
 def coalesce(nest: Nest) -> Nest:
-    """Join neighbouring outer axes, and neighbouring inner axes, that all accesses walk as one."""
-    outer, first = _joined(nest, nest.outer)
-    nest = _renamed(nest, first, outer=outer)
+    """Join neighbouring outer axes, and neighbouring inner axes, that all accesses walk as one.
+
+    Outer axes that are kept join only one another.
+    """
+    kept, gone = _joined(nest, nest.outer[: nest.kept])
+    outer, first = _joined(nest, nest.outer[nest.kept :])
+    nest = _renamed(nest, gone | first, outer=(*kept, *outer), kept=len(kept))
     inner, second = _joined(nest, nest.inner)
     return _renamed(nest, second, inner=inner)
 
@@ -255,6 +259,13 @@ def is_contraction(nest: Nest) -> bool:
     return isinstance(value, Apply) and value.op == "multiply"
 
 
+def keep(nest: Nest, axes: int) -> Nest:
+    """Make each step of the first outer axes a task by itself, or some tasks in a row."""
+    if not 0 < axes <= len(nest.outer):
+        raise ArgumentError(explain("keep", f"1 to {len(nest.outer)} outer axes", f"{axes}"))
+    return replace(nest, kept=axes)
+
+
 def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
     """Coalesce, choose the vector axis, and for contractions the rows that share it.
 
@@ -270,7 +281,7 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
 
     candidates = [
         axis
-        for axis, _ in nest.outer
+        for axis, _ in nest.outer[nest.kept :]
         if all(store.position.stride(axis) == 1 for store in nest.stores)
     ]
     if not nest.is_running:
@@ -291,7 +302,7 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
     if not is_contraction(nest):
         # Wide strips read longer runs of memory; long bodies would make much code of them.
         return widen(nest, 8 if len(positions) <= 3 else 2)
-    if len(nest.outer) == 1:
+    if len(nest.outer) - nest.kept == 1:
         return widen(nest, 8)
     return _tiled(nest, lanes, registers)
 
@@ -299,7 +310,7 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
 def _turnable(nest: Nest, candidates: Sequence[str], lanes: int, registers: int) -> str | None:
     """An outer axis whose factor is turned while it is packed, where that is done."""
     for axis in candidates:
-        if axis in dict(nest.outer) and len(nest.outer) > 1:
+        if axis in dict(nest.outer) and len(nest.outer) - nest.kept > 1:
             tiled = _tiled(vectorize(nest, axis), lanes, registers)
             if axis in tiled.packed:
                 return axis
@@ -309,7 +320,7 @@ def _turnable(nest: Nest, candidates: Sequence[str], lanes: int, registers: int)
 def _tiled(nest: Nest, lanes: int, registers: int) -> Nest:
     """A contraction in tiles of rows and vectors that fit the registers."""
     assert nest.vector is not None
-    others = [(axis, size) for axis, size in nest.outer if axis != nest.vector]
+    others = [(axis, size) for axis, size in nest.outer[nest.kept :] if axis != nest.vector]
     extent = dict(nest.outer)[nest.vector]
     vectors = _vectors(extent, [size for _, size in others], lanes, registers)
     # One register for each row and vector, the vectors that are loaded, and one broadcast.
@@ -373,7 +384,7 @@ def _sliced(nest: Nest, lanes: int) -> Nest | None:
     assert nest.rows is not None
     assert nest.vector is not None
     extents = dict(nest.outer)
-    if not _holds_sums(nest) or (len(nest.inner) < 2 and not _lies_along(nest)):
+    if nest.kept or not _holds_sums(nest) or (len(nest.inner) < 2 and not _lies_along(nest)):
         return None
     if any(isinstance(size, Dim) for size in extents.values()):
         return None
@@ -447,7 +458,7 @@ def _by_blocks(nest: Nest, lanes: int) -> Nest:
     for position in nest.memory():
         if position.stride(nest.vector) in (0, 1):
             continue
-        for axis, _ in nest.outer:
+        for axis, _ in nest.outer[nest.kept :]:
             if axis != nest.vector and position.stride(axis) == 1:
                 return jam(nest, axis, lanes, 1)
     return nest

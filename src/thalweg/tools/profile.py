@@ -10,19 +10,20 @@ by as many threads, they say what bounds it and what could be gained.
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thalweg.backends.door import ceilings
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.engine.trace import TracedFunction
 from thalweg.ir.dim import Dim, substitute
-from thalweg.ir.function import Function
 from thalweg.ir.leaves import constant, item, parameter
 from thalweg.ir.node import Node
-from thalweg.ops.control import call
 from thalweg.tools.costs import columns, quantity, user_line_and_layer
 from thalweg.transforms.cost import cost, cost_of
 from thalweg.transforms.evaluate import bind_sizes
+
+if TYPE_CHECKING:
+    from thalweg.backends.llvm.program import Step
 
 MOST_LINES = 2
 """Lines of the user's program named for a kernel, those with most work first."""
@@ -129,24 +130,28 @@ def profile(function: TracedFunction, *args: Any, rounds: int = 9, **kwargs: Any
     timed = plan.timed(arrays, rounds)
     sizes = bind_sizes(program.fused, arrays)
     best = ceilings()
-    entries = tuple(_entry(step.node, statistics.median(seconds), sizes) for step, seconds in timed)
+    entries = tuple(_entry(step, statistics.median(seconds), sizes) for step, seconds in timed)
     return Profile(function.name, entries, best.flops, best.bytes, best.threads)
 
 
-def _entry(node: Node, seconds: float, sizes: Any) -> Entry:
-    types = [arg.type for arg in node.args]
-    types += node.type if isinstance(node.type, tuple) else [node.type]
+def _entry(step: "Step", seconds: float, sizes: Any) -> Entry:
+    kernel = step.kernel
+    if kernel is None:
+        node = step.node
+        types = [arg.type for arg in node.args]
+        types += node.type if isinstance(node.type, tuple) else [node.type]
+        name, inner = node.op.name, [node]
+        flops = cost_of(node).flops
+    else:
+        name = step.name
+        types = [*kernel.inputs, *kernel.outputs]
+        inner = [each for body in kernel.functions for each in body.order()
+                 if each.op not in (parameter, item, constant)]  # fmt: skip
+        flops = sum((cost(body).flops for body in kernel.functions), 0)
     bytes = sum(_number(type.bytes, sizes) for type in types)
-    if node.op is not call:
-        flops = _number(cost_of(node).flops, sizes)
-        return Entry(
-            node.op.name, node.op.name, seconds, flops, bytes, _lines([node], sizes), False
-        )
-    body: Function = node.attrs[0]
-    inner = [each for each in body.order() if each.op not in (parameter, item, constant)]
-    ops = dict.fromkeys(each.op.name for each in inner)
-    flops = _number(cost(body).flops, sizes)
-    return Entry(body.name, _listed(ops), seconds, flops, bytes, _lines(inner, sizes), True)
+    ops = _listed(dict.fromkeys(each.op.name for each in inner))
+    lines = _lines(inner, sizes)
+    return Entry(name, ops, seconds, _number(flops, sizes), bytes, lines, kernel is not None)
 
 
 def _lines(nodes: Iterable[Node], sizes: Any) -> tuple[str, ...]:

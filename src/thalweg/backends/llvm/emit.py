@@ -108,6 +108,14 @@ def emit(nest: Nest) -> str:
     return _Emitter(nest).text()
 
 
+def emit_body(nest: Nest) -> str:
+    """The LLVM IR of the function `name_body`: pointers, `sizes`, and the first task and the end.
+
+    The pointers are those of inputs, outputs, and of scratch memory where `scratch_of` is not 0.
+    """
+    return _Emitter(nest).body()
+
+
 def _entry(name: str, count: int, scratch: Size, sizes: Sequence[Dim]) -> str:
     """The function that is called: it passes the addresses in `buffers` on one by one.
 
@@ -140,17 +148,22 @@ class _Emitter(Scattering):
     def text(self) -> str:
         """The whole module."""
         nest = self.nest
+        scratch = scratch_of(nest)
+        count = len(self.pointers) + (not is_known_equal(scratch, 0))
+        return self.body() + _entry(nest.name, count, scratch, list(self.sizes))
+
+    def body(self) -> str:
+        """The function that does a share of the tasks, given the address of each array."""
+        nest = self.nest
         self.load_sizes()
         self.start_packing()
         self._tasks()
         # Results are fresh arrays: told so, LLVM computes outside a loop what the loop does not
         # change.
-        scratch = scratch_of(nest)
-        pointers = [*self.pointers, *([] if is_known_equal(scratch, 0) else ["%scratch"])]
+        pointers = [*self.pointers, *([] if is_known_equal(scratch_of(nest), 0) else ["%scratch"])]
         parameters = [f"ptr noalias {each}" for each in (*pointers, "%sizes")]
         body = function_text(f"{nest.name}_body", [*parameters, *SHARE], self.block)
-        body = body.replace("define void", "define internal void")
-        return body + _entry(nest.name, len(pointers), scratch, list(self.sizes))
+        return body.replace("define void", "define internal void")
 
     def _tasks(self) -> None:
         block, nest = self.block, self.nest

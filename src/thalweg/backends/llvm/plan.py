@@ -28,6 +28,7 @@ from thalweg.transforms.evaluate import concrete, prepared
 
 if TYPE_CHECKING:
     from thalweg.backends.llvm.program import Kernel, Step
+    from thalweg.loops.nest import Nest
 
 WORTH_THREADS = 1 << 18
 """Steps of the innermost body below which a kernel runs on the calling thread alone: waking a
@@ -57,17 +58,21 @@ class Launch:
     __slots__ = ("entry", "outputs", "scratch", "sizes", "tasks", "work")
 
     def __init__(self, kernel: "Kernel", sizes: Mapping[str, int]):
-        nest = kernel.nest
-        steps = math.prod(concrete(extent, sizes) for _, extent in (*nest.outer, *nest.inner))
         values = [concrete(size, sizes) for size in kernel.sizes]
         self.entry = kernel.compiled()
         self.sizes = (ctypes.c_int64 * max(1, len(values)))(*values)
         self.tasks: int = concrete(kernel.tasks, sizes)
         self.scratch: int = concrete(kernel.scratch, sizes)
-        self.work: int = steps * max(1, len(nest.reductions), len(nest.stores))
+        self.work: int = sum(_work(nest, sizes) for nest in kernel.nests)
         self.outputs: list[Layout] = [
-            (concrete(type.shape, sizes), type.dtype.numpy) for type in nest.outputs
+            (concrete(type.shape, sizes), type.dtype.numpy) for type in kernel.outputs
         ]
+
+
+def _work(nest: "Nest", sizes: Mapping[str, int]) -> int:
+    """How often the innermost bodies of a nest run."""
+    steps = math.prod(concrete(extent, sizes) for _, extent in (*nest.outer, *nest.inner))
+    return steps * max(1, len(nest.reductions), len(nest.stores))
 
 
 class Plan:

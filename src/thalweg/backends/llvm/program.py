@@ -7,15 +7,18 @@ two kernels. `plan.py` says where values live and makes the calls.
 """
 
 import ctypes
+import functools
+import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.emit import emit, scratch_of, sizes_of, tasks_of
+from thalweg.backends.llvm.groups import Group, group_of
 from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.plan import Plan
 from thalweg.ir.dim import Dim
@@ -23,10 +26,12 @@ from thalweg.ir.function import Function
 from thalweg.ir.leaves import item, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.show import show
+from thalweg.ir.types import Size, TensorType
 from thalweg.ir.walk import postorder
+from thalweg.loops.group import Item, grouped
 from thalweg.loops.lower import lower
 from thalweg.loops.nest import Nest
-from thalweg.loops.schedule import schedule
+from thalweg.loops.schedule import keep, schedule
 from thalweg.ops.control import call
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
@@ -38,44 +43,103 @@ KEPT_WORKSPACES = 8
 """The newest plans of a program that keep their memory between runs."""
 
 
-@dataclass(slots=True)
 class Kernel:
-    """One native kernel: its loops, its LLVM IR, and once compiled its address."""
+    """One native kernel: its loops, its LLVM IR, and once compiled its address.
 
-    function: Function
-    nest: Nest
-    text: str
-    sizes: list[Dim]
-    tasks: Any
-    scratch: Any
-    entry: Any = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    It computes one Function, `loops` and scheduled `nest`, or a group of them.
+    """
+
+    def __init__(self, functions: Sequence[Function], nests: Sequence[Nest], group: Group | None):
+        self.functions = tuple(functions)
+        self.nests = tuple(nests)
+        self.group = group
+        self.entry: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self.group.name if self.group else self.nest.name
+
+    @property
+    def nest(self) -> Nest:
+        """The scheduled loops, of a group the first."""
+        return self.nests[0]
+
+    @property
+    def function(self) -> Function:
+        """The Function, of a group the first."""
+        return self.functions[0]
+
+    @functools.cached_property
+    def loops(self) -> tuple[Nest, ...]:
+        """The loops before they are scheduled."""
+        return tuple(map(lower, self.functions))
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        return self.group.text() if self.group else emit(self.nest)
+
+    @functools.cached_property
+    def sizes(self) -> list[Dim]:
+        """The named sizes that the native function is given."""
+        return self.group.sizes if self.group else sizes_of(self.nest)
+
+    @functools.cached_property
+    def tasks(self) -> Size:
+        """How many tasks threads may share."""
+        return self.group.tasks if self.group else tasks_of(self.nest)
+
+    @functools.cached_property
+    def scratch(self) -> Size:
+        """Bytes that each thread needs besides."""
+        return self.group.scratch if self.group else scratch_of(self.nest)
+
+    @property
+    def inputs(self) -> list[TensorType]:
+        """The types of what it reads."""
+        if self.group:
+            return [self.group.types[number] for number in self.group.args]
+        return list(self.nest.inputs)
+
+    @property
+    def outputs(self) -> list[TensorType]:
+        """The types of the results."""
+        if self.group:
+            return [self.group.types[number] for number in self.group.results]
+        return list(self.nest.outputs)
 
     def compiled(self) -> Any:
         """The native function, compiled when first asked for."""
         if self.entry is None:
-            with self.lock:
+            with self._lock:
                 if self.entry is None:
                     self.entry = jit.callable_of(
-                        self.nest.name, self.text,
+                        self.name, self.text,
                         ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3,
                     )  # fmt: skip
         return self.entry
 
 
-_kernels: dict[Function, Kernel] = {}
+NUMBER = re.compile(r"^k\d+_")
+_kernels: dict[Any, Kernel] = {}
+
+
+def _scheduled(nest: Nest) -> Nest:
+    host = jit.machine()
+    bits = max(type.dtype.bits for type in nest.outputs)
+    return schedule(nest, host.lanes(max(32, bits)), host.registers)
 
 
 def kernel_of(function: Function) -> Kernel:
-    """The kernel of a Function; equal Functions share one."""
-    found = _kernels.get(function)
+    """The kernel of a Function; those that differ in their names alone share one."""
+    key = (function.parameters, function.results)
+    found = _kernels.get(key)
     if found is None:
-        host = jit.machine()
-        nest = lower(function)
-        bits = max(type.dtype.bits for type in nest.outputs)
-        nest = schedule(nest, host.lanes(max(32, bits)), host.registers)
-        found = Kernel(function, nest, emit(nest), sizes_of(nest), tasks_of(nest), scratch_of(nest))
-        found = _kernels.setdefault(function, found)
+        # The number says where the kernel stands in its program: the code is the same elsewhere.
+        function = replace(function, name=NUMBER.sub("", function.name))
+        found = Kernel([function], [_scheduled(lower(function))], None)
+        found = _kernels.setdefault(key, found)
     return found
 
 
@@ -84,13 +148,25 @@ class Step:
     """One step of a program: a kernel, or a node that is evaluated by its definition.
 
     Values have numbers: those of the arguments and those of the results. A step with several
-    results has a number for each.
+    results has a number for each. `nodes` are what it computes: the calls of a group, or one node.
     """
 
-    node: Node
+    nodes: tuple[Node, ...]
     kernel: Kernel | None
     args: list[int]
     results: list[int]
+
+    @property
+    def node(self) -> Node:
+        """The node, of a group the first."""
+        return self.nodes[0]
+
+    @property
+    def name(self) -> str:
+        """What the step is called in the text of the stage `fused`; a group has its own name."""
+        if self.kernel is None:
+            return self.node.op.name
+        return self.kernel.name if self.kernel.group else self.node.attrs[0].name
 
 
 class Program:
@@ -114,8 +190,9 @@ class Program:
                 continue
             numbers[node] = self._numbers(len(node.type) if isinstance(node.type, tuple) else 1)
             kernel = kernel_of(node.attrs[0]) if node.op is call else None
-            self.steps.append(Step(node, kernel, args, numbers[node]))
+            self.steps.append(Step((node,), kernel, args, numbers[node]))
         self._results = [each for node in self.fused.results for each in numbers[node]]
+        self.steps = _by_rows(self.steps, set(self._results))
 
     def _numbers(self, count: int) -> list[int]:
         """Numbers for so many new values."""
@@ -131,13 +208,16 @@ class Program:
         """A stage of the program as text: fused, loops, scheduled, llvm or assembly."""
         if stage == "fused":
             return show(self.fused)
-        of_kernel = {
-            "loops": lambda kernel: str(lower(kernel.function)),
-            "scheduled": lambda kernel: str(kernel.nest),
-            "llvm": lambda kernel: kernel.text,
-            "assembly": lambda kernel: jit.assembly(kernel.text),
-        }[stage]
-        return "\n\n".join(map(of_kernel, self.kernels))
+        if stage in ("llvm", "assembly"):
+            texts = [kernel.text for kernel in self.kernels]
+            return "\n\n".join(texts if stage == "llvm" else map(jit.assembly, texts))
+        found = []
+        for step in self.steps:
+            if step.kernel is not None:
+                nests = step.kernel.loops if stage == "loops" else step.kernel.nests
+                pairs = zip(nests, step.nodes, strict=True)
+                found += [replace(nest, name=node.attrs[0].name) for nest, node in pairs]
+        return "\n\n".join(map(str, found))
 
     def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """The results for arrays that fit the parameters' types."""
@@ -159,3 +239,36 @@ class Program:
             self._plans.pop(next(iter(self._plans), None), None)
         self._plans[key] = plan
         return plan
+
+
+def _by_rows(steps: list[Step], results: set[int]) -> list[Step]:
+    """The steps with those kernels in one that walk the same rows."""
+    items = []
+    for step in steps:
+        # What needs no input is computed once, not in every run.
+        nest = step.kernel.loops[0] if step.kernel is not None and step.args else None
+        items.append(Item(nest, step.args, step.results, step))
+    wanted = results.copy()
+    ordered = grouped(items)
+    for each in ordered:
+        wanted.update(each.args)
+    return [_group_step(each, wanted) if each.members else each.what for each in ordered]
+
+
+def _group_step(whole: Item, wanted: set[int]) -> Step:
+    """The step of a group; of what it makes it gives what is wanted elsewhere."""
+    steps: list[Step] = [member.what for member in whole.members]
+    kernels = [step.kernel for step in steps if step.kernel is not None]
+    first = kernels[0].loops[0]
+    rows: Size = 1
+    for _, extent in first.outer[: whole.depth]:
+        rows = rows * extent
+    nests = [_scheduled(keep(kernel.loops[0], whole.depth)) for kernel in kernels]
+    parts = [(nest, step.args, step.results) for nest, step in zip(nests, steps, strict=True)]
+    group, args, gives = group_of(parts, [each for each in whole.results if each in wanted], rows)
+    functions = tuple(kernel.function for kernel in kernels)
+    wiring = tuple((member.args, member.results) for member in group.members)
+    key = (functions, wiring, group.results, whole.depth)
+    kernel = _kernels.get(key) or _kernels.setdefault(key, Kernel(functions, nests, group))
+    nodes = tuple(node for step in steps for node in step.nodes)
+    return Step(nodes, kernel, args, gives)
