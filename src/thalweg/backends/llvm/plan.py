@@ -133,7 +133,7 @@ class Plan:
         if step.kernel is not None:
             launch = Launch(step.kernel, sizes)
         else:
-            definition = prepared(step.node, sizes)
+            definition = step.loop(sizes) or prepared(step.node, sizes)
         is_fixed = not step.args and _bytes(step.node, sizes) <= KEPT_BYTES
         if is_fixed and not _calls_host(step.node):
             if launch is not None:
@@ -239,14 +239,11 @@ class Plan:
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The results for arguments of the plan's shapes; those that are new are read-only."""
         team = threads.team() if self.is_big else None
-        workers = 1 + (team.workers if team else 0)
-        space = self._free.pop() if self._free else None
-        if space is None or space.workers < workers:
-            space = Workspace(self, workers)
+        space = self.workspace(team)
         given, outputs = space.start(list(arrays))
         if self.is_plain:
             results = list(outputs)
-            self._free.append(space)
+            self.give_back(space)
             return results
         values: dict[int, np.ndarray] = self.known | dict(enumerate(given))
         values |= zip(self.outputs, outputs, strict=True)
@@ -257,8 +254,26 @@ class Plan:
                 _chain()(self.entries, space.tables, self.sizes, self.tasks, first, last)
             else:
                 self._share(first, space, team, (space, values))
-        self._free.append(space)
+        self.give_back(space)
         return [values[number] for number in self.results]
+
+    def workspace(self, team: Any) -> "Workspace":
+        """Memory for one run, by this thread or by a team; `give_back` keeps it for the next."""
+        workers = 1 + (team.workers if team else 0)
+        space = self._free.pop() if self._free else None
+        return space if space and space.workers >= workers else Workspace(self, workers)
+
+    def give_back(self, space: "Workspace") -> None:
+        """Keep the memory of a run that has ended."""
+        self._free.append(space)
+
+    def launch(self, space: "Workspace", team: Any, held: Any) -> None:
+        """Run all kernels of a plan without definitions; `held` owns what its table points to."""
+        for first, last, _ in self.phases(team is not None):
+            if last >= 0:
+                _chain()(self.entries, space.tables, self.sizes, self.tasks, first, last)
+            else:
+                self._share(first, space, team, held)
 
     def timed(self, arrays: Sequence[np.ndarray], rounds: int) -> list[tuple["Step", list[float]]]:
         """The seconds of each step in each of so many runs, steps one after another as in `run`.

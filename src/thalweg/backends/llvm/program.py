@@ -10,7 +10,7 @@ import ctypes
 import functools
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.emit import emit, scratch_of, sizes_of, tasks_of
 from thalweg.backends.llvm.groups import Group, group_of
+from thalweg.backends.llvm.loops import Loop
 from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.plan import Plan
 from thalweg.ir.dim import Dim
@@ -32,13 +33,15 @@ from thalweg.loops.group import Item, grouped
 from thalweg.loops.lower import lower
 from thalweg.loops.nest import Nest
 from thalweg.loops.schedule import keep, schedule
-from thalweg.ops.control import call
+from thalweg.ops.control import call, scan
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
-from thalweg.transforms.evaluate import bind_sizes
+from thalweg.transforms.evaluate import bind_sizes, concrete
 
 KEPT_PLANS = 64
 """Plans of one program, one for each set of shapes, before the oldest is dropped."""
+KEPT_BODIES = 256
+"""Bodies of loops whose programs are remembered."""
 KEPT_WORKSPACES = 8
 """The newest plans of a program that keep their memory between runs."""
 
@@ -155,6 +158,13 @@ class Step:
     kernel: Kernel | None
     args: list[int]
     results: list[int]
+    body: "Program | None" = None
+
+    def loop(self, sizes: Mapping[str, int]) -> Loop | None:
+        """What runs a scan whose body has kernels, within known sizes; None for all else."""
+        if self.body is None or concrete(self.node.attributes["length"], sizes) == 0:
+            return None
+        return Loop(self.node, self.body, sizes)
 
     @property
     def node(self) -> Node:
@@ -190,9 +200,10 @@ class Program:
                 continue
             numbers[node] = self._numbers(len(node.type) if isinstance(node.type, tuple) else 1)
             kernel = kernel_of(node.attrs[0]) if node.op is call else None
-            self.steps.append(Step((node,), kernel, args, numbers[node]))
-        self._results = [each for node in self.fused.results for each in numbers[node]]
-        self.steps = _by_rows(self.steps, set(self._results))
+            body = _body(node.attributes["body"]) if node.op is scan else None
+            self.steps.append(Step((node,), kernel, args, numbers[node], body))
+        self.results = [each for node in self.fused.results for each in numbers[node]]
+        self.steps = _by_rows(self.steps, set(self.results))
 
     def _numbers(self, count: int) -> list[int]:
         """Numbers for so many new values."""
@@ -201,7 +212,7 @@ class Program:
 
     @property
     def kernels(self) -> list[Kernel]:
-        """The program's kernels in the order in which they run."""
+        """The program's kernels in the order in which they run, those of loops not among them."""
         return [step.kernel for step in self.steps if step.kernel is not None]
 
     def text(self, stage: str) -> str:
@@ -231,7 +242,7 @@ class Program:
     def _planned(self, key: Any, arrays: Sequence[np.ndarray]) -> Plan:
         """The plan for arrays of these shapes, made and kept."""
         sizes = bind_sizes(self.function, arrays)
-        plan = Plan(self.steps, len(arrays), self._results, sizes)
+        plan = Plan(self.steps, len(arrays), self.results, sizes)
         plans = list(self._plans.values())
         for former in plans[: -KEPT_WORKSPACES + 1]:
             former.forget()
@@ -239,6 +250,13 @@ class Program:
             self._plans.pop(next(iter(self._plans), None), None)
         self._plans[key] = plan
         return plan
+
+
+@functools.lru_cache(maxsize=KEPT_BODIES)
+def _body(function: Function) -> Program | None:
+    """The body of a loop as a program; None where it has no kernels."""
+    program = Program(function)
+    return program if program.kernels else None
 
 
 def _by_rows(steps: list[Step], results: set[int]) -> list[Step]:
