@@ -14,8 +14,8 @@
 All but `check` have several results. A loop body takes constants first: values that every step
 reads and none changes. `scan` slices the leading axis of each of xs, threads the carry, and stacks
 what else the body returns; with `reverse` it walks from the last slice to the first and stacks in
-place. The derivative of `scan` keeps the carry of every step; `while`, whose number of steps is
-data, has none.
+place. The derivative of `scan` keeps the carry of every step, and the products that it needs again;
+`while`, whose number of steps is data, has none.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,14 +33,15 @@ from thalweg.ir.leaves import full, full_like, items
 from thalweg.ir.node import Node
 from thalweg.ir.op import Op, Refusal, Sample, declare
 from thalweg.ir.types import Size, TensorType, as_dtype, bool_, float64, int32, tensor_type
-from thalweg.ir.walk import dependents
 from thalweg.ops.broadcast import broadcast
+from thalweg.ops.cotangents import kept, spread
 from thalweg.ops.elementwise import add, cast, equal, front, less, multiply, select, sin
 from thalweg.ops.mark import barrier
 from thalweg.ops.movement import transpose
 from thalweg.ops.reduce import all as all_op
 from thalweg.ops.reduce import any as any_op
 from thalweg.ops.samples import a_type, values
+from thalweg.ops.scan_gradient import differentiate_scan
 
 Types_ = tuple[TensorType, ...]
 
@@ -90,22 +91,6 @@ def costliest(costs: Iterable[Any]) -> Any:
 
 
 # Calls --------------------------------------------------------------------------------------------
-
-
-def spread(
-    args: Sequence[Node], found: Sequence[Node], active: Sequence[bool]
-) -> list[Node | None]:
-    """Cotangents of the inexact and active args, in order, put back among all args."""
-    source = iter(found)
-    return [
-        next(source) if is_active and arg.dtype.is_inexact else None
-        for arg, is_active in zip(args, active, strict=True)
-    ]
-
-
-def kept(dys: Sequence[Node | None]) -> list[Node]:
-    """The cotangents of inexact results."""
-    return [dy for dy in dys if dy is not None]
 
 
 def _differentiate_call(dy, y, *args: Node, function: Function, differentiate: Callable, active):
@@ -545,86 +530,6 @@ def _evaluate_scan(*args, body, constants, carries, length, reverse, run):
     return (*carry, *stacked)
 
 
-def _differentiate_scan(
-    dy, y, *args, body: Function, constants, carries, length, reverse, differentiate, active
-):
-    fixed, xs = args[:constants], args[constants + carries :]
-    is_fixed, is_carry = list(active[:constants]), list(active[constants : constants + carries])
-    is_x = list(active[constants + carries :])
-    while True:
-        # A carry is active when what comes round to it is.
-        changed = _reached(body, [*is_fixed, *is_carry, *is_x])[:carries]
-        grown = [old or new for old, new in zip(is_carry, changed, strict=True)]
-        if grown == is_carry:
-            break
-        is_carry = grown
-    flags = [*is_fixed, *is_carry, *is_x]
-
-    # Run the loop again, keeping the carry that enters each step.
-    def keeping(*inner: Node) -> list[Node]:
-        results = inline(body, inner)
-        entering = inner[constants : constants + carries]
-        return [*results[:carries], *entering]
-
-    keeper = build(f"{body.name}_kept", body.parameter_types, keeping, body.parameter_names)
-    attrs = {"constants": constants, "carries": carries, "length": length, "reverse": reverse}
-    history = items(scan(*args, body=keeper, **attrs))[carries:]
-
-    pulled = differentiate(body, flags)
-    moving = [flag and each.dtype.is_inexact for flag, each in zip(flags, args, strict=True)]
-    moving_carry = moving[constants : constants + carries]
-    moving_fixed = [each for each, flag in zip(fixed, moving, strict=False) if flag]
-    dcarry = [each for each, flag in zip(dy, moving_carry, strict=False) if flag]
-    dys = kept(dy[carries:])
-    start = [*(full_like(each, 0) for each in moving_fixed), *dcarry]
-    sequences = [*history, *xs, *dys]
-    count_fixed, count_carry = len(moving_fixed), len(dcarry)
-
-    def backward(*inner: Node) -> list[Node]:
-        values_ = list(inner)
-        own_fixed, values_ = values_[:constants], values_[constants:]
-        sums, values_ = values_[:count_fixed], values_[count_fixed:]
-        dnext, values_ = values_[:count_carry], values_[count_carry:]
-        entering, values_ = values_[:carries], values_[carries:]
-        own_xs, own_dys = values_[: len(xs)], values_[len(xs) :]
-        source = iter(dnext)
-        # What leaves a carry that is not active does not matter.
-        dcarry = [
-            next(source) if flag else full_like(each, 0)
-            for each, flag in zip(entering, moving_carry, strict=True)
-            if each.dtype.is_inexact
-        ]
-        found = inline(pulled, [*own_fixed, *entering, *own_xs, *dcarry, *own_dys])
-        dfixed, found = found[:count_fixed], found[count_fixed:]
-        summed = [add(total, part) for total, part in zip(sums, dfixed, strict=True)]
-        return [*summed, *found[:count_carry], *found[count_carry:]]
-
-    types = [
-        *(each.type for each in (*fixed, *start)),
-        *(each.type.with_shape(each.shape[1:]) for each in sequences),
-    ]
-    results = items(
-        scan(
-            *fixed,
-            *start,
-            *sequences,
-            body=build(f"{body.name}_backward", types, backward),
-            constants=constants,
-            carries=len(start),
-            length=length,
-            reverse=not reverse,
-        )
-    )
-    return spread(args, results, flags)
-
-
-def _reached(function: Function, flags: Sequence[bool]) -> list[bool]:
-    """Which results depend on the parameters that are marked."""
-    marked = [each for each, flag in zip(function.parameters, flags, strict=True) if flag]
-    found = dependents(function.order(), marked)
-    return [y in found for y in function.results]
-
-
 def _batch_scan(size, mapped, *args, body, constants, carries, length, reverse, batched, depends):
     is_fixed = list(mapped[:constants])
     flags = list(mapped[constants : constants + carries])
@@ -719,7 +624,7 @@ scan: Op = declare(
             "length": Sizes(),
             "reverse": Flag(False),
         },
-        gradient=_differentiate_scan,
+        gradient=differentiate_scan,
         batch=_batch_scan,
         cost=lambda *types, result, body, constants, carries, length, reverse, count: count(
             body
