@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from thalweg.backends.llvm.program import Kernel, Step
     from thalweg.loops.nest import Nest
 
-WORTH_THREADS = 1 << 18
-"""Steps of the innermost body below which a kernel runs on the calling thread alone: waking a
-worker that sleeps takes 30 microseconds, as long as some 100,000 steps."""
+WORTH_THREADS = 1 << 16
+"""Steps of the innermost body below which a kernel runs on the calling thread alone. Handing out
+tasks takes some microseconds; a worker that sleeps comes when it can, nobody waits for it."""
 KEPT_BYTES = 1 << 16
 """Values that need no input are computed once where they are at most so big."""
 SCRATCH = -1
@@ -113,7 +113,7 @@ class Plan:
         self.starts = (ctypes.c_int64 * len(starts))(*starts)
         words = [word for slots in entered for word in slots]
         self.entered = (ctypes.c_int64 * max(1, len(words)))(*words)
-        self._phases: dict[bool, list[tuple[int, int, Any]]] = {}
+        self._phases: list[tuple[int, int, Any]] | None = None
         self._free: list[Workspace] = []
         count = max(1, len(self.launches))
         self.entries = (ctypes.c_void_p * count)(
@@ -196,34 +196,34 @@ class Plan:
                 word += 1
         return slots
 
-    def phases(self, has_team: bool) -> list[tuple[int, int, Any]]:
-        """Ranges of launches, and the definitions between them.
-
-        (first, last, None) runs launches, (index, -1, None) one by the team, (-1, -1, action) a
-        definition.
-        """
-        found = self._phases.get(has_team)
-        if found is not None:
-            return found
-        found = []
-        start = -1
-        for action in self.actions:
-            launch = action[2]
-            if launch >= 0 and not (has_team and self._is_shared(launch)):
-                start = launch if start < 0 else start
-                continue
+    def phases(self) -> list[tuple[int, int, Any]]:
+        """Ranges of launches, (first, last, None), and (-1, -1, action) for definitions."""
+        if self._phases is None:
+            found: list[tuple[int, int, Any]] = []
+            start = -1
+            for action in self.actions:
+                launch = action[2]
+                if launch >= 0:
+                    start = launch if start < 0 else start
+                    continue
+                if start >= 0:
+                    found.append((start, self._next(action), None))
+                    start = -1
+                found.append((-1, -1, action))
             if start >= 0:
-                end = launch if launch >= 0 else self._next(action)
-                found.append((start, end, None))
-                start = -1
-            found.append((launch, -1, None) if launch >= 0 else (-1, -1, action))
-        if start >= 0:
-            found.append((start, len(self.launches), None))
-        self._phases[has_team] = found
-        return found
+                found.append((start, len(self.launches), None))
+            self._phases = found
+        return self._phases
 
-    def _is_shared(self, launch: int) -> bool:
-        return self.launches[launch].work >= WORTH_THREADS and self.launches[launch].tasks > 1
+    def _kernels(self, first: int, last: int, space: "Workspace", team: Any, held: Any) -> None:
+        """Run some launches in a row, the large ones by the team; `held` owns what they work on."""
+        if team is None or not team.march(space.lists, space.blocks, first, last, (space, held)):
+            _chain()(*space.lists, first, last)
+
+    def blocks(self, workers: int) -> Any:
+        """For each launch how many tasks one of so many threads takes at a time; 0 for all."""
+        tasks = [each.tasks if each.work >= WORTH_THREADS else 0 for each in self.launches]
+        return threads.blocks(tasks, workers)
 
     def _next(self, action: tuple) -> int:
         """The first launch after an action."""
@@ -247,13 +247,11 @@ class Plan:
             return results
         values: dict[int, np.ndarray] = self.known | dict(enumerate(given))
         values |= zip(self.outputs, outputs, strict=True)
-        for first, last, action in () if self.started else self.phases(team is not None):
+        for first, last, action in () if self.started else self.phases():
             if action is not None:
                 self._define(action, space, values)
-            elif last >= 0:
-                _chain()(self.entries, space.tables, self.sizes, self.tasks, first, last)
             else:
-                self._share(first, space, team, (space, values))
+                self._kernels(first, last, space, team, values)
         self.give_back(space)
         return [values[number] for number in self.results]
 
@@ -269,11 +267,7 @@ class Plan:
 
     def launch(self, space: "Workspace", team: Any, held: Any) -> None:
         """Run all kernels of a plan without definitions; `held` owns what its table points to."""
-        for first, last, _ in self.phases(team is not None):
-            if last >= 0:
-                _chain()(self.entries, space.tables, self.sizes, self.tasks, first, last)
-            else:
-                self._share(first, space, team, held)
+        self._kernels(0, len(self.launches), space, team, held)
 
     def timed(self, arrays: Sequence[np.ndarray], rounds: int) -> list[tuple["Step", list[float]]]:
         """The seconds of each step in each of so many runs, steps one after another as in `run`.
@@ -292,19 +286,10 @@ class Plan:
                 begin = time.perf_counter()
                 if launch < 0:
                     self._define(action, space, values)
-                elif team is not None and self._is_shared(launch):
-                    self._share(launch, space, team, (space, values))
                 else:
-                    each = self.launches[launch]
-                    each.entry(space.tables[launch], each.sizes, 0, each.tasks, 0)
+                    self._kernels(launch, launch + 1, space, team, values)
                 seconds.append(time.perf_counter() - begin)
         return found
-
-    def _share(self, index: int, space: "Workspace", team: Any, held: Any) -> None:
-        launch = self.launches[index]
-        table = space.tables[index]
-        if not team.run(launch.entry, table, launch.sizes, launch.tasks, held):
-            launch.entry(table, launch.sizes, 0, launch.tasks, 0)
 
     def _define(self, action: tuple, space: "Workspace", values: dict[int, np.ndarray]) -> None:
         step, definition, _ = action
@@ -332,7 +317,8 @@ class Workspace:
     """
 
     __slots__ = (
-        "found", "lent", "memory", "plan", "table", "tables", "views", "words", "workers", "zero",
+        "blocks", "found", "lent", "lists", "memory", "plan", "table", "tables", "views", "words",
+        "workers", "zero",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, workers: int):
@@ -354,6 +340,8 @@ class Workspace:
         self.tables = (ctypes.c_void_p * max(1, len(plan.words)))(
             *[address + WORD * start for start in starts]
         )
+        self.lists = (plan.entries, self.tables, plan.sizes, plan.tasks)
+        self.blocks = plan.blocks(workers)
         self.views: dict[int, np.ndarray] = {}
         self.lent: list[objects.Lent] = []
         self.found = (ctypes.c_int64 * (len(plan.outputs) + 1))()
@@ -402,7 +390,7 @@ class Workspace:
         ):
             for slot in plan.slots.get(number, ()):
                 self.table[slot] = array.ctypes.data
-        _chain()(plan.entries, self.tables, plan.sizes, plan.tasks, 0, plan.started)
+        _chain()(*self.lists, 0, plan.started)
         return given, lent.views
 
     def _next_lent(self) -> objects.Lent:

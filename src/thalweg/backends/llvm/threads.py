@@ -1,7 +1,8 @@
 """Threads that share a kernel's tasks: parked Python threads inside one native call.
 
-A job is a kernel and its tasks. The thread that has it opens the job, takes blocks of tasks itself
-until none is left, closes the job and waits for those who joined. Workers watch for an open job for
+A job is a kernel and its tasks; a list of kernels is run in one native call. For each that is worth
+it the thread that has the list opens a job, takes blocks of tasks itself until none is left, closes
+the job and waits for those who joined. Workers watch for an open job for
 a short while and then sleep in a read from a pipe, so that an idle program burns no core; they
 never hold the interpreter's lock. Nobody waits for a worker to wake up: where the cores are busy
 with other things, the calling thread does it all. Which thread takes which block is left to chance;
@@ -13,6 +14,7 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from thalweg.backends.llvm import jit
@@ -134,7 +136,8 @@ woken:
 """
 
 OPEN = f"""
-define void @open(ptr %state, ptr %kernel, ptr %buffers, ptr %sizes, i64 %tasks, i64 %block) {{
+define internal i64 @open(ptr %state, ptr %kernel, ptr %buffers, ptr %sizes,
+                          i64 %tasks, i64 %block) {{
 entry:
   %job = getelementptr i64, ptr %state, i64 {JOB}
   %job1 = getelementptr i64, ptr %job, i64 1
@@ -191,9 +194,51 @@ again:
   %is_patient = icmp slt i64 %later, {PATIENCE}
   br i1 %is_patient, label %wait, label %done
 done:
-  ret void
+  ret i64 %left
 }}
 """
+"""Have a kernel's tasks done by all; how many workers are still inside when patience ends."""
+
+MARCH = """
+define i64 @march(ptr %state, ptr %entries, ptr %tables, ptr %sizes, ptr %tasks, ptr %blocks,
+                  i64 %first, i64 %last) {
+entry:
+  br label %check
+check:
+  %index = phi i64 [ %first, %entry ], [ %next, %alone ], [ %next, %shared ]
+  %is_left = icmp slt i64 %index, %last
+  br i1 %is_left, label %body, label %done
+body:
+  %entry_place = getelementptr ptr, ptr %entries, i64 %index
+  %kernel = load ptr, ptr %entry_place
+  %table_place = getelementptr ptr, ptr %tables, i64 %index
+  %table = load ptr, ptr %table_place
+  %size_place = getelementptr ptr, ptr %sizes, i64 %index
+  %size = load ptr, ptr %size_place
+  %task_place = getelementptr i64, ptr %tasks, i64 %index
+  %task = load i64, ptr %task_place
+  %block_place = getelementptr i64, ptr %blocks, i64 %index
+  %block = load i64, ptr %block_place
+  %next = add i64 %index, 1
+  %is_shared = icmp sgt i64 %block, 0
+  br i1 %is_shared, label %share, label %alone
+alone:
+  call void %kernel(ptr %table, ptr %size, i64 0, i64 %task, i64 0)
+  br label %check
+share:
+  %inside = call i64 @open(ptr %state, ptr %kernel, ptr %table, ptr %size, i64 %task, i64 %block)
+  %is_over = icmp eq i64 %inside, 0
+  br i1 %is_over, label %shared, label %early
+shared:
+  br label %check
+early:
+  ret i64 %next
+done:
+  ret i64 %last
+}
+"""
+"""Run the kernels of a list, those with a block by all threads. Returns the first that was not run:
+before the end where a worker was put aside in the midst of its tasks and has to be waited for."""
 
 
 def _text(body: str) -> str:
@@ -217,7 +262,8 @@ class Team:
         self._is_taken = threading.Lock()
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._serve = jit.callable_of("serve", _text(SERVE), pointer, ctypes.c_int64)
-        self._open = jit.callable_of("open", _text(OPEN), *[pointer] * 4, number, number)
+        kind = ctypes.CFUNCTYPE(number, *[pointer] * 6, number, number)
+        self._march = kind(jit.load("march", _text(OPEN + MARCH)))
         # What sleeping workers read a byte from: it wakes one of them, whatever the system.
         self._state[MOUTH], self._state[MOUTH + 1] = os.pipe()
         self._state[MOUTH + 2] = workers
@@ -229,18 +275,28 @@ class Team:
             work.start()
 
     def run(self, kernel: Any, buffers: Any, sizes: Any, tasks: int, arrays: Any) -> bool:
-        """Run a kernel's tasks; False, and nothing done, while another thread has the team.
+        """Run one kernel's tasks; as `march`."""
+        lists = [ctypes.cast(kernel, ctypes.c_void_p).value, ctypes.addressof(buffers), sizes or 0]
+        entries, tables, sizes = ((ctypes.c_void_p * 1)(each) for each in lists)
+        counts = (ctypes.c_int64 * 1)(tasks)
+        return self.march(
+            (entries, tables, sizes, counts), blocks([tasks], self.workers + 1), 0, 1, arrays
+        )
 
-        `arrays` own the memory behind `buffers`.
+    def march(self, lists: Sequence[Any], blocks: Any, first: int, last: int, held: Any) -> bool:
+        """Run kernels one after another, those with a block by all threads.
+
+        `lists` are the entries, tables of arrays, sizes and numbers of tasks; `held` owns what is
+        behind them. False, and nothing done, while another thread has the team.
         """
         if not self._is_taken.acquire(blocking=False):
             return False
         try:
             self._settle()
-            self._held = (buffers, sizes, arrays)
-            block = max(1, tasks // (BLOCKS * (self.workers + 1)))
-            self._open(self._address, kernel, buffers, sizes, tasks, block)
-            self._settle()
+            self._held = (lists, blocks, held)
+            while first < last:
+                first = self._march(self._address, *lists, blocks, first, last)
+                self._settle()
             self._held = None
             return True
         finally:
@@ -256,6 +312,12 @@ class Team:
             # A worker was put aside in the middle of its block: let it have this core. A sleep of
             # no length at all does not.
             time.sleep(1e-5)
+
+
+def blocks(tasks: Sequence[int], threads: int) -> Any:
+    """How many tasks a thread takes at a time, of kernels with so many; 0 where one does all."""
+    found = [max(1, each // (BLOCKS * threads)) if each > 1 else 0 for each in tasks]
+    return (ctypes.c_int64 * max(1, len(found)))(*found)
 
 
 def count() -> int:
