@@ -53,6 +53,8 @@ LONG_SUM = 1024
 """Products in one sum from which its axes are walked in slices."""
 SLICE_BYTES = 1 << 18
 """Bytes that the tiles of a slice share at most: a part of the second cache."""
+COLLISION = 2048
+"""Bytes between lines of which only two sets of a nearest cache of 4096 have room for."""
 LEAST_SLICE = 128
 """Steps of a slice at least, so that loading and storing the sums between costs little."""
 SOME_TASKS = 6
@@ -364,16 +366,24 @@ def _holds_sums(nest: Nest) -> bool:
     return is_plain and store.dtype is nest.reductions[0].dtype and store.dtype.bits >= 32
 
 
-def _lies_along(nest: Nest) -> bool:
-    """True where the factors of one step lie side by side, for the rows as for the vectors."""
-    assert nest.rows is not None
-    (_, size), (row, _) = nest.inner[-1], nest.rows
+def _lies_along(nest: Nest, axes: Sequence[str | None]) -> bool:
+    """True where what each factor has for neighbouring steps of its axis lies side by side."""
     loads = [part for part in parts([nest.reductions[0].value]) if isinstance(part, Load)]
-    is_long = isinstance(size, int) and size >= 2 * LONG_SUM
-    return is_long and all(
-        max(load.position.stride(row), load.position.stride(nest.vector or "")) == 1
+    strides = [load.position.stride(axis) for load in loads for axis in axes if axis]
+    return all(stride in (0, 1) for stride in strides)
+
+
+def _collides(nest: Nest) -> bool:
+    """True where the rows of one step and of the next fall into few places of the nearest cache."""
+    assert nest.rows is not None
+    row, step = nest.rows[0], nest.inner[-1][0]
+    loads = [part for part in parts([nest.reductions[0].value]) if isinstance(part, Load)]
+    strides = [
+        load.position.stride(step) * load.dtype.itemsize
         for load in loads
-    )
+        if load.position.stride(row) == 1
+    ]
+    return any(not isinstance(each, int) or each % COLLISION == 0 for each in strides)
 
 
 def _sliced(nest: Nest, lanes: int) -> Nest | None:
@@ -383,15 +393,16 @@ def _sliced(nest: Nest, lanes: int) -> Nest | None:
     """
     assert nest.rows is not None
     assert nest.vector is not None
-    extents = dict(nest.outer)
-    if nest.kept or not _holds_sums(nest) or (len(nest.inner) < 2 and not _lies_along(nest)):
+    extents, (axis, rows) = dict(nest.outer), nest.rows
+    if nest.kept or not _holds_sums(nest) or not _lies_along(nest, [nest.vector]):
         return None
     if any(isinstance(size, Dim) for size in extents.values()):
+        return None
+    if len(nest.inner) == 1 and (not _lies_along(nest, [axis]) or _collides(nest)):
         return None
     known = [size for _, size in nest.inner if isinstance(size, int)]
     if len(known) == len(nest.inner) and math.prod(known) < LONG_SUM:
         return None
-    axis, rows = nest.rows
     item = nest.reductions[0].dtype.itemsize
     most = max(LEAST_SLICE, SLICE_BYTES // (item * (extents[axis] + extents[nest.vector])))
     depth, inside = len(nest.inner), 1
@@ -447,7 +458,9 @@ def _divided(nest: Nest, lanes: int) -> Nest:
     nest = replace(nest, block=(max(1, height), None if columns >= panels else columns))
     if tiles >= FEW_TILES and panels > 1:
         nest = pack(nest, vector)
-    if columns >= FEW_PANELS and tiles > 1 and factor_along(nest, axis) is not None:
+    # Rows that lie side by side are a line for each step, and the lines are far apart.
+    few = 2 if _lies_along(nest, [axis]) else FEW_PANELS
+    if columns >= few and tiles > 1 and factor_along(nest, axis) is not None:
         nest = pack(nest, axis)
     return nest
 

@@ -40,6 +40,9 @@ DEAR = 8
 MANY_ROWS = 48
 """Rows of a product that share its columns from which these are copied for them."""
 
+LONG_SUM = 1024
+"""Products in one sum from which it is made in slices; a number with a name may be as large."""
+
 LONGEST = 200
 """Nodes in one kernel: LLVM's time grows faster than the text it is given."""
 
@@ -99,7 +102,7 @@ class _Fusion:
             if not self._is_inside(node):
                 continue
             uses: dict[_Kernel, bool] = {}
-            is_root = node in stored or node.op.name in SCATTERS
+            is_root = node in stored or self._is_alone(node)
             for user in users.get(node, ()):
                 if (
                     not self._is_inside(user)
@@ -210,6 +213,23 @@ class _Fusion:
         )
 
     @staticmethod
+    def _is_alone(node: Node) -> bool:
+        """True for what has a kernel to itself: scatters, and long sums of rows by rows.
+
+        Those are the gradients of weights. Their sums wait in the result while the samples are
+        gone through in slices, so nothing may be done to them before the end.
+        """
+        if node.op.name in SCATTERS:
+            return True
+        if node.op.name != "dot" or node.attributes["batch"] != ((), ()):
+            return False
+        summed = node.attributes["contract"][0]
+        count = prod(node.args[0].shape[axis] for axis in summed)
+        lies_along = all(set(axes) == set(range(len(axes))) for axes in node.attributes["contract"])
+        is_long = not isinstance(count, int) or count >= LONG_SUM
+        return lies_along and bool(summed) and is_long
+
+    @staticmethod
     def _signature(node: Node) -> tuple | None:
         """The loops that a reduction needs, or None for any other op."""
         if node.op.name in CONTRACTIONS or node.op.name in SCATTERS:
@@ -307,7 +327,7 @@ class _Fusion:
                 and all(inputs[each] for each in last)
                 and all(map(self._is_worth_it, joined.values()))
                 and len(signatures) <= 1
-                and not any(root.op.name in SCATTERS for each in members for root in each.roots)
+                and not any(self._is_alone(root) for each in members for root in each.roots)
                 and sum(each.length for each in members) <= LONGEST
             ):
                 roots = [root for each in members for root in each.roots]

@@ -398,6 +398,18 @@ class Block:
         self.emit(f"store {initial.typed}, ptr {name}")
         return name
 
+    def array(self, count: int, like: Value) -> str:
+        """Memory of the function's own for so many values."""
+        name = self.name()
+        self.lines.insert(0, f"  {name} = alloca [{count} x {like.type}], align 64")
+        return name
+
+    def place(self, array: str, index: Value, like: Value) -> str:
+        """The address of a value in such memory."""
+        name = self.name()
+        self.emit(f"{name} = getelementptr {like.type}, ptr {array}, {index.typed}")
+        return name
+
     def get(self, register: str, like: Value) -> Value:
         return self.assign(f"load {like.type}, ptr {register}", like.dtype, like.lanes)
 

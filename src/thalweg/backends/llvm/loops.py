@@ -27,11 +27,9 @@ from thalweg.ir.function import Function
 from thalweg.ir.node import Node
 from thalweg.transforms.evaluate import bind_sizes, concrete
 
-REPEAT = (
-    objects.CHAIN.replace("define void", "define internal void")
-    + """
-define void @repeat(ptr %lists, i64 %launches, ptr %table, ptr %slots, i64 %moves,
-                    ptr %addresses, i64 %steps) {
+REPEAT = """
+define i64 @repeat(ptr %lists, i64 %launches, ptr %table, ptr %slots, i64 %moves,
+                   ptr %addresses, i64 %from, i64 %to, ptr %state, ptr %blocks) {
 entry:
   %entries = load ptr, ptr %lists
   %at1 = getelementptr ptr, ptr %lists, i64 1
@@ -42,19 +40,21 @@ entry:
   %tasks = load ptr, ptr %at3
   br label %check
 check:
-  %step = phi i64 [ 0, %entry ], [ %later, %run ]
-  %is_left = icmp slt i64 %step, %steps
+  %place = phi i64 [ %from, %entry ], [ %after, %run ]
+  %is_left = icmp slt i64 %place, %to
   br i1 %is_left, label %row, label %done
 row:
+  %step = udiv i64 %place, %launches
+  %first = urem i64 %place, %launches
   %start = mul i64 %step, %moves
-  %from = getelementptr i64, ptr %addresses, i64 %start
+  %source_row = getelementptr i64, ptr %addresses, i64 %start
   br label %move
 move:
   %index = phi i64 [ 0, %row ], [ %next, %write ]
   %is_more = icmp slt i64 %index, %moves
   br i1 %is_more, label %write, label %run
 write:
-  %source = getelementptr i64, ptr %from, i64 %index
+  %source = getelementptr i64, ptr %source_row, i64 %index
   %address = load i64, ptr %source
   %slot_at = getelementptr i64, ptr %slots, i64 %index
   %slot = load i64, ptr %slot_at
@@ -63,23 +63,42 @@ write:
   %next = add i64 %index, 1
   br label %move
 run:
-  call void @chain(ptr %entries, ptr %tables, ptr %sizes, ptr %tasks, i64 0, i64 %launches)
-  %later = add i64 %step, 1
-  br label %check
+  RUN
+  %moved = sub i64 %reached, %first
+  %after = add i64 %place, %moved
+  %is_whole = icmp eq i64 %reached, %launches
+  br i1 %is_whole, label %check, label %early
+early:
+  ret i64 %after
 done:
-  ret void
+  ret i64 %place
 }
 """
+"""Enter a row of addresses and run all kernels, for each step. Places count the kernels of all
+steps; returned is the first that was not run, see `march`."""
+
+WORTH_THREADS = 1 << 18
+"""Work of a kernel from which threads share the steps: what one of them writes in a step, the other
+reads in the next, from a cache that is far away."""
+
+_LISTS = "ptr %entries, ptr %tables, ptr %sizes, ptr %tasks"
+ALONE = f"""call void @chain({_LISTS}, i64 %first, i64 %launches)
+  %reached = add i64 %launches, 0"""
+TOGETHER = (
+    f"""%reached = call i64 @march(ptr %state, {_LISTS}, ptr %blocks, i64 %first, i64 %launches)"""
 )
-"""Enter a row of addresses and run all kernels, for each step."""
 
 
 @functools.cache
-def _repeat() -> Callable[..., None]:
+def _repeat(has_team: bool) -> Callable[..., int]:
+    if has_team:
+        text = threads.with_march(REPEAT.replace("RUN", TOGETHER))
+    else:
+        chain = objects.CHAIN.replace("define void", "define internal void")
+        text = chain + REPEAT.replace("RUN", ALONE)
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    return jit.callable_of(
-        "repeat", REPEAT, pointer, number, pointer, pointer, number, pointer, number
-    )
+    types = (pointer, number, pointer, pointer, number, pointer, number, number, pointer, pointer)
+    return ctypes.CFUNCTYPE(number, *types)(jit.load("repeat", text))
 
 
 @dataclass(slots=True)
@@ -133,7 +152,7 @@ class Loop:
 
     def _direct(self, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         plan, length = self.plan, self.length
-        team = threads.team() if plan.is_big else None
+        team = threads.team() if plan.most_work >= WORTH_THREADS else None
         space: Workspace = plan.workspace(team)
         kept = self._places(args)
         starts, columns = [], []
@@ -148,18 +167,18 @@ class Loop:
             for slot in plan.slots.get(number, ()):
                 space.table[slot] = args[number].ctypes.data
         slots = np.array(starts, np.int64)
-        if team is None:
-            tables: list[Any] = [plan.entries, space.tables, plan.sizes, plan.tasks]
-            lists = (ctypes.c_void_p * 4)(*[ctypes.addressof(each) for each in tables])
-            _repeat()(
-                lists, len(plan.launches), space.table, slots.ctypes.data, len(columns),
-                addresses.ctypes.data, length,
+        lists = (ctypes.c_void_p * 4)(*map(ctypes.addressof, space.lists))
+        launches, last = len(plan.launches), len(plan.launches) * length
+
+        def run(first: int, state: int | None = None) -> int:
+            return _repeat(state is not None)(
+                lists, launches, space.table, slots.ctypes.data, len(columns),
+                addresses.ctypes.data, first, last, state, space.blocks,
             )  # fmt: skip
-        else:
-            table = np.frombuffer(memoryview(space.table).cast("B"), np.int64)
-            for row in addresses:
-                table[slots] = row
-                plan.launch(space, team, (args, kept, addresses))
+
+        held = (args, kept, addresses, slots, lists, space)
+        if team is None or not team.work(lambda at: run(at, team.address), 0, last, held):
+            run(0)
         results = tuple(self._result(index, args, kept) for index in range(len(plan.results)))
         plan.give_back(space)
         return results

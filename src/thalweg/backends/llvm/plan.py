@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 WORTH_THREADS = 1 << 16
 """Steps of the innermost body below which a kernel runs on the calling thread alone. Handing out
 tasks takes some microseconds; a worker that sleeps comes when it can, nobody waits for it."""
+TILED = 16
+"""Steps of a tile that take the time of one elsewhere."""
 KEPT_BYTES = 1 << 16
 """Values that need no input are computed once where they are at most so big."""
 SCRATCH = -1
@@ -70,8 +72,11 @@ class Launch:
 
 
 def _work(nest: "Nest", sizes: Mapping[str, int]) -> int:
-    """How often the innermost bodies of a nest run."""
+    """How often the innermost bodies of a nest run; of a contraction, whose tiles have all that
+    they need in registers, a part of that."""
     steps = math.prod(concrete(extent, sizes) for _, extent in (*nest.outer, *nest.inner))
+    if nest.rows and nest.reductions:
+        return steps // TILED
     return steps * max(1, len(nest.reductions), len(nest.stores))
 
 
@@ -96,7 +101,8 @@ class Plan:
         for step in steps:
             self._enter(step, sizes)
         self.scratch = max((launch.scratch for launch in self.launches), default=0)
-        self.is_big = any(launch.work >= WORTH_THREADS for launch in self.launches)
+        self.most_work = max((launch.work for launch in self.launches), default=0)
+        self.is_big = self.most_work >= WORTH_THREADS
         self.defines = any(definition is not None for _, definition, _ in self.actions)
         self.places, self.bytes = self._placed()
         self.slots = self._slots()
@@ -265,10 +271,6 @@ class Plan:
         """Keep the memory of a run that has ended."""
         self._free.append(space)
 
-    def launch(self, space: "Workspace", team: Any, held: Any) -> None:
-        """Run all kernels of a plan without definitions; `held` owns what its table points to."""
-        self._kernels(0, len(self.launches), space, team, held)
-
     def timed(self, arrays: Sequence[np.ndarray], rounds: int) -> list[tuple["Step", list[float]]]:
         """The seconds of each step in each of so many runs, steps one after another as in `run`.
 
@@ -340,7 +342,7 @@ class Workspace:
         self.tables = (ctypes.c_void_p * max(1, len(plan.words)))(
             *[address + WORD * start for start in starts]
         )
-        self.lists = (plan.entries, self.tables, plan.sizes, plan.tasks)
+        self.lists: tuple[Any, ...] = (plan.entries, self.tables, plan.sizes, plan.tasks)
         self.blocks = plan.blocks(workers)
         self.views: dict[int, np.ndarray] = {}
         self.lent: list[objects.Lent] = []

@@ -14,7 +14,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from thalweg.backends.llvm import jit
@@ -251,13 +251,18 @@ def _text(body: str) -> str:
     return declared + SHARE + body
 
 
+def with_march(text: str) -> str:
+    """LLVM IR that may call `march`, with what that needs."""
+    return _text(OPEN + MARCH.replace("define i64 @march", "define internal i64 @march") + text)
+
+
 class Team:
     """This process's workers, so many besides the calling thread."""
 
     def __init__(self, workers: int):
         self.workers = workers
         self._state = (ctypes.c_int64 * WORDS)()
-        self._address = ctypes.addressof(self._state)
+        self.address = ctypes.addressof(self._state)
         self._held: Any = None
         self._is_taken = threading.Lock()
         pointer, number = ctypes.c_void_p, ctypes.c_int64
@@ -270,7 +275,7 @@ class Team:
         for worker in range(1, workers + 1):
             # Daemons: a worker that waits for work does not keep the process alive.
             work = threading.Thread(
-                target=self._serve, args=(self._address, worker), daemon=True, name="thalweg"
+                target=self._serve, args=(self.address, worker), daemon=True, name="thalweg"
             )
             work.start()
 
@@ -289,13 +294,24 @@ class Team:
         `lists` are the entries, tables of arrays, sizes and numbers of tasks; `held` owns what is
         behind them. False, and nothing done, while another thread has the team.
         """
+
+        def run(first: int) -> int:
+            return self._march(self.address, *lists, blocks, first, last)
+
+        return self.work(run, first, last, (lists, blocks, held))
+
+    def work(self, run: Callable[[int], int], first: int, last: int, held: Any) -> bool:
+        """Have native code run from a place on, which returns where it had to stop, to the last.
+
+        False, and nothing done, while another thread has the team.
+        """
         if not self._is_taken.acquire(blocking=False):
             return False
         try:
             self._settle()
-            self._held = (lists, blocks, held)
+            self._held = held
             while first < last:
-                first = self._march(self._address, *lists, blocks, first, last)
+                first = run(first)
                 self._settle()
             self._held = None
             return True

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from thalweg.backends.llvm.block import Value, number
 from thalweg.backends.llvm.packing import Packing
 from thalweg.ir.types import int64
-from thalweg.loops.values import Apply
+from thalweg.loops.values import Apply, parts
 from thalweg.loops.values import Value as Expression
+from thalweg.passes.families import COSTLY
+
+MOST_OPERATIONS = 6
+"""Operations on a finished sum that are written out for each vector of a tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +222,40 @@ class Tiles(Packing):
             self.may_branch = False
             self.inner_loops(list(nest.inner[depth - 1 :]), step, rows)
             self.may_branch = True
+        sums = {cell: block.get(place, identity) for cell, place in places.items()}
+        if self._is_long() and tile.part == "whole":
+            self._finish_by_rows(sums, rows, tile)
+            return
         for cell in cells:
             at(cell)
-            self.stores(self.lanes, tile.mask, [block.get(places[cell], identity)])
+            self.stores(self.lanes, tile.mask, [sums[cell]])
+        self.axes[row_axis], self.axes[vector_axis] = first, left
+
+    def _is_long(self) -> bool:
+        """True where what is done to a sum takes more than the registers that a tile leaves."""
+        found = [part for part in parts([store.value for store in self.nest.stores])
+                 if isinstance(part, Apply)]  # fmt: skip
+        return len(found) > MOST_OPERATIONS or any(part.op in COSTLY for part in found)
+
+    def _finish_by_rows(self, sums: dict[Cell, Value], rows: int, tile: Tile) -> None:
+        """Put the sums aside and finish row after row, with one text for all of them."""
+        block, nest = self.block, self.nest
+        assert nest.rows is not None and nest.vector is not None
+        row_axis, vector_axis = nest.rows[0], nest.vector
+        first, left = self.axes[row_axis], self.axes[vector_axis]
+        like = next(iter(sums.values()))
+        aside = block.array(rows * tile.vectors, like)
+        for cell, value in sums.items():
+            index = number(cell.row * tile.vectors + cell.column, int64)
+            block.set(block.place(aside, index, like), value)
+        with block.loop(number(0, int64), number(rows, int64), number(1, int64)) as row:
+            self.axes[row_axis] = block.add(first, row)
+            start = block.multiply(row, number(tile.vectors, int64))
+            for column in range(tile.vectors):
+                self.axes[vector_axis] = block.add(left, number(column * self.lanes, int64))
+                index = block.add(start, number(column, int64))
+                value = block.get(block.place(aside, index, like), like)
+                self.stores(self.lanes, tile.mask, [value])
         self.axes[row_axis], self.axes[vector_axis] = first, left
 
     def _factor(self, expression: Expression, cell: Cell, known: dict) -> Value:
