@@ -42,6 +42,23 @@ class Item:
     what: Any = None
     members: "list[Item]" = field(default_factory=list)
     depth: int = 0
+    known: dict[Any, bool] = field(default_factory=dict)
+
+    def walks(self, depth: int) -> bool:
+        """`walks_rows` of the nest, found out once."""
+        found = self.known.get(depth)
+        if found is None:
+            found = self.known[depth] = self.nest is not None and walks_rows(self.nest, depth)
+        return found
+
+    def reads(self, buffer: int, depth: int) -> bool:
+        """`reads_rows` of the nest, found out once."""
+        key = buffer, depth
+        found = self.known.get(key)
+        if found is None:
+            found = self.nest is not None and reads_rows(self.nest, buffer, depth)
+            self.known[key] = found
+        return found
 
 
 def grouped(items: Iterable[Item]) -> list[Item]:
@@ -69,9 +86,20 @@ def _best(waiting: list[Item]) -> Found | None:
     """The largest group that begins with the first item; among equals that of most axes."""
     nest = waiting[0].nest
     assert nest is not None
-    depths = range(1, len(nest.outer) + 1)
+    depths = [depth for depth in range(1, len(nest.outer) + 1) if waiting[0].walks(depth)]
+    if depths and not _is_read_by_nests(waiting):
+        return None
+    # Without a reduction there is no group, and most first axes of a program have none.
+    sums = [item for item in waiting if item.nest is not None and item.nest.reductions]
+    depths = [depth for depth in depths if any(item.walks(depth) for item in sums)]
     tried = [found for depth in depths if (found := _grown(waiting, depth)) is not None]
     return max(tried, key=lambda found: (len(found[0]), found[3]), default=None)
+
+
+def _is_read_by_nests(waiting: list[Item]) -> bool:
+    """True where a nest reads what the first item makes, so that it could join it."""
+    made = set(waiting[0].results)
+    return any(item.nest is not None and not made.isdisjoint(item.args) for item in waiting[1:])
 
 
 def _grown(waiting: list[Item], depth: int) -> Found | None:
@@ -79,7 +107,7 @@ def _grown(waiting: list[Item], depth: int) -> Found | None:
     first = waiting[0]
     assert first.nest is not None
     extents = [size for _, size in first.nest.outer[:depth]]
-    if 0 in extents or not walks_rows(first.nest, depth):
+    if 0 in extents:
         return None
     members = [first]
     before: list[Item] = []
@@ -91,11 +119,11 @@ def _grown(waiting: list[Item], depth: int) -> Found | None:
         joins = (
             item.nest is not None
             and len(members) < MOST_MEMBERS
-            and not any(number in late for number in item.args)
+            and late.isdisjoint(item.args)
+            and item.walks(depth)
             and _has_rows(item.nest, extents)
-            and walks_rows(item.nest, depth)
             and all(
-                reads_rows(item.nest, buffer, depth)
+                item.reads(buffer, depth)
                 for buffer, number in enumerate(item.args)
                 if number in own
             )
@@ -160,7 +188,13 @@ def _reduces(item: Item, members: Sequence[Item]) -> bool:
 
 def _has_rows(nest: Nest, extents: Sequence[Size]) -> bool:
     sizes = [size for _, size in nest.outer[: len(extents)]]
-    return len(sizes) == len(extents) and all(map(is_known_equal, sizes, extents))
+    return len(sizes) == len(extents) and all(map(_is_same, sizes, extents))
+
+
+def _is_same(a: Size, b: Size) -> bool:
+    if isinstance(a, int) or isinstance(b, int):
+        return a is b or (isinstance(a, int) and isinstance(b, int) and a == b)
+    return a is b or is_known_equal(a, b)
 
 
 def walks_rows(nest: Nest, depth: int) -> bool:
