@@ -551,3 +551,50 @@ def test_results_in_logs():
         np.testing.assert_allclose(one, other, rtol=1e-4)
     for key, value in their_logs.items():
         np.testing.assert_allclose(our_logs[key], value, rtol=1e-4)
+
+
+# Class numbers ------------------------------------------------------------------------------------
+
+
+def classifier(loss="sparse_categorical_crossentropy", classes=3):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(classes, "softmax")])
+    model.compile("sgd", loss)
+    return model
+
+
+@pytest.mark.parametrize("wrong", [3, -1, 100])
+@pytest.mark.parametrize("call", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
+def test_class_numbers_that_no_output_has_are_refused(call, wrong):
+    x, y = np.zeros((6, 4), "float32"), np.array([0, 1, 2, wrong, 0, 1])
+    given = {} if "batch" in call else {"verbose": 0, "batch_size": 6}
+    given |= {"shuffle": False} if call == "fit" else {}
+    with pytest.raises(ValueError, match=rf"(?s)from 0 to 2.*Received {wrong} at 3 of the batch"):
+        getattr(classifier(), call)(x, y, **given)
+
+
+def test_class_numbers_of_a_generator_are_looked_at_too():
+    def batches():
+        yield np.zeros((2, 4), "float32"), np.array([0, 2])
+        yield np.zeros((2, 4), "float32"), np.array([0, 5])
+
+    with pytest.raises(ValueError, match="Received 5 at 1 of the batch"):
+        classifier().fit(batches(), steps_per_epoch=2, epochs=1, verbose=0)
+
+
+def test_ignored_and_floating_class_numbers_pass():
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    x, y = np.zeros((4, 4), "float32"), np.array([0, -1, 2, 1])
+    assert np.isfinite(classifier(loss).train_on_batch(x, y))
+    assert np.isfinite(classifier().train_on_batch(x, np.array([0.0, 1.0, 2.0, 1.0])))
+
+
+def test_class_numbers_of_each_place_and_output():
+    x = keras.Input((5, 4))
+    model = keras.Model(x, {"a": keras.layers.Dense(3)(x), "b": keras.layers.Dense(1)(x)})
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", {"a": loss, "b": "mse"})
+    y = {"a": np.zeros((2, 5), int), "b": np.full((2, 5, 1), 9.0)}
+    model.train_on_batch(np.zeros((2, 5, 4)), y)
+    y["a"][1, 2] = 3
+    with pytest.raises(ValueError, match=r"(?s)labels of a.*3 at \(1, 2\) of the batch"):
+        model.train_on_batch(np.zeros((2, 5, 4)), y)

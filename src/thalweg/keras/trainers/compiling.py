@@ -4,8 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from thalweg.base.errors import ArgumentError, explain
+from thalweg.engine.tensor import Tensor
 from thalweg.keras import losses, metrics, ops, tree
+from thalweg.keras.losses.functions import sparse_categorical_crossentropy
 from thalweg.keras.losses.loss import Loss, LossFunctionWrapper
 from thalweg.keras.metrics.metric import Metric, values_of
 from thalweg.keras.metrics.reduction import Mean, MeanMetricWrapper
@@ -17,6 +21,7 @@ from thalweg.keras.trainers.outputs import (
     kind_of_labels,
     object_name,
 )
+from thalweg.keras.utils.sample_weight import unpack_x_y_sample_weight
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,50 @@ class _Term:
     weight: Any
     label: str
     places: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """Labels that are class numbers: where they stand, how many classes there are."""
+
+    place: int
+    label: str
+    count: int
+    ignored: int | None
+
+    def check(self, labels: np.ndarray) -> None:
+        """Refuse what is no class number: its loss would be NaN, or that of another class."""
+        if not labels.size or (labels.min() >= 0 and labels.max() < self.count):
+            return
+        wrong = (labels < 0) | (labels >= self.count)
+        if self.ignored is not None:
+            wrong &= labels != self.ignored
+        if not wrong.any():
+            return
+        index = tuple(int(each) for each in np.argwhere(wrong)[0])
+        raise ArgumentError(
+            explain(
+                f"labels of {self.label}",
+                f"class numbers from 0 to {self.count - 1}, as many as the output has classes",
+                f"{labels[index]} at {index[0] if len(index) == 1 else index} of the batch",
+                "Give the last layer as many units as there are classes, count these from 0, or "
+                "leave labels out by SparseCategoricalCrossentropy(ignore_class=...).",
+            )
+        )
+
+
+def _classes_of(term: _Term, leaves: Sequence[Any]) -> _Classes | None:
+    """What to expect of a term's labels, where they are class numbers along a known axis."""
+    loss = term.loss
+    if not isinstance(loss, LossFunctionWrapper) or loss.fn is not sparse_categorical_crossentropy:
+        return None
+    settings = loss._fn_kwargs
+    if not isinstance(term.places, int):
+        return None
+    shape = leaves[term.places].shape
+    count = shape[settings.get("axis", -1)] if shape else None
+    ignored = settings.get("ignore_class")
+    return _Classes(term.places, term.label, count, ignored) if isinstance(count, int) else None
 
 
 class CompileLoss:
@@ -59,6 +108,7 @@ class CompileLoss:
         self._user_loss = loss
         self._user_loss_weights = loss_weights
         self._terms: list[_Term] = []
+        self._classes: list[_Classes] = []
         self._trackers: list[Mean] = []
 
     @property
@@ -88,9 +138,24 @@ class CompileLoss:
             )
             for choice, node, label in found
         ]
+        self._classes = [
+            each for term in self._terms if (each := _classes_of(term, outputs.leaves))
+        ]
         several = len(self._terms) > 1
         self._trackers = [Mean(name=f"{term.label}_loss") for term in self._terms if several]
         self.built = True
+
+    def check_classes(self, data: Any) -> None:
+        """Raise ArgumentError for class numbers of a batch that no output has a place for."""
+        if not self._classes:
+            return
+        labels = self._outputs.spread(unpack_x_y_sample_weight(data)[1], self._wanted)
+        if labels is None:
+            return
+        for each in self._classes:
+            given = labels[each.place]
+            if isinstance(given, Tensor) and not given.is_traced and given.dtype.is_integer:
+                each.check(given.numpy())
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The scalar to make small, None where no output has a loss; gathers the metrics."""

@@ -384,12 +384,19 @@ class Trainer:
         def execution(iterator: Iterator[Any]) -> dict[str, Any]:
             logs = None
             for _, data in zip(range(self.steps_per_execution), iterator, strict=False):
-                logs = step(_tensors(data))
+                logs = step(self._batch(data))
             if logs is None:
                 raise StopIteration
             return logs
 
         return execution
+
+    def _batch(self, data: Any) -> Any:
+        """A batch as tensors; its class numbers are looked at while they are at hand."""
+        found = _tensors(data)
+        if self._compile_loss is not None:
+            self._compile_loss.check_classes(found)
+        return found
 
     def _step(self, name: str) -> Callable:
         """The step as a function of a batch of tensors: traced, unless steps run eagerly."""
@@ -700,7 +707,7 @@ class Trainer:
         data = self._one_batch(x, y, sample_weight)
         self._symbolic_build(data_batch=data)
         self.reset_metrics()
-        logs = self._step("train_step")(_tensors(data))
+        logs = self._step("train_step")(self._batch(data))
         found = dict(_plain(logs))
         return found if return_dict else self._flat_logs(found)
 
@@ -712,7 +719,7 @@ class Trainer:
         data = self._one_batch(x, y, sample_weight)
         self._symbolic_build(data_batch=data)
         self.reset_metrics()
-        logs = self._step("test_step")(_tensors(data))
+        logs = self._step("test_step")(self._batch(data))
         found = dict(_plain(logs))
         return found if return_dict else self._flat_logs(found)
 
