@@ -106,7 +106,7 @@ def compile_object(text: str) -> bytes:
 _lock = threading.RLock()
 _engine = None
 _libraries: list = []
-_loaded: dict[str, int] = {}
+_loaded: dict[bytes, int] = {}
 
 
 def load(name: str, text: str) -> int:
@@ -115,11 +115,12 @@ def load(name: str, text: str) -> int:
     The symbol is made unique by the text, so equal names of different texts do not collide.
     """
     global _engine
+    digest = hashlib.sha256(text.encode()).digest()
     with _lock:
-        address = _loaded.get(text)
+        address = _loaded.get(digest)
         if address is not None:
             return address
-        symbol = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        symbol = f"{name}_{digest.hex()[:16]}"
         unique = text.replace(f"@{name}(", f"@{symbol}(")
         data = compile_object(unique)
         if _engine is None:
@@ -131,7 +132,7 @@ def load(name: str, text: str) -> int:
         library = builder.export_symbol(symbol).link(_engine, symbol)
         _libraries.append(library)
         address = library[symbol]
-        _loaded[text] = address
+        _loaded[digest] = address
         return address
 
 

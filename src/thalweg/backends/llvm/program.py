@@ -78,9 +78,9 @@ class Kernel:
         """The loops before they are scheduled."""
         return tuple(map(lower, self.functions))
 
-    @functools.cached_property
+    @property
     def text(self) -> str:
-        """The LLVM IR."""
+        """The LLVM IR, written whenever it is asked for: it is long, and compiled once."""
         return self.group.text() if self.group else emit(self.nest)
 
     @functools.cached_property
