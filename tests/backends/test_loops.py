@@ -161,3 +161,26 @@ def test_a_loop_is_an_action_of_the_plan():
     program.run(*arrays(6))
     (plan,) = program._plans.values()
     assert any(isinstance(definition, Loop) for _, definition, _ in plan.actions)
+
+
+def test_numbers_without_axes():
+    """As constant, carry and slice: they must not gain an axis on the way."""
+    types = [tensor_type(float32, ()), tensor_type(float32, ()), tensor_type(float32, (4,))]
+    step = build("step", [types[0], types[1], types[1]],
+                 lambda w, h, x: (lambda y: [y, y])(sin(add(multiply(w, h), x))))  # fmt: skip
+    function = build("numbers", types, lambda *args: items(scan(
+        *args, body=step, constants=1, carries=1, length=4, reverse=True)))  # fmt: skip
+    generator = np.random.default_rng(0)
+    given = [generator.uniform(-1, 1, type.shape) for type in types]
+    same(Program(function), [np.asarray(each, np.float32) for each in given])
+
+
+def test_numbers_without_axes_step_by_step():
+    types = [tensor_type(float32, ()), tensor_type(float32, (3,))]
+    step = build("step", [types[0], types[0]],
+                 lambda h, x: [x, multiply(sin(h), x)])  # fmt: skip
+    function = build("numbers", types, lambda *args: items(scan(
+        *args, body=step, constants=0, carries=1, length=3, reverse=False)))  # fmt: skip
+    program = Program(function)
+    same(program, [np.asarray(0.5, np.float32), np.arange(3, dtype=np.float32)])
+    assert not program.steps[0].loop({}).is_direct

@@ -145,7 +145,8 @@ class Loop:
         )
 
     def __call__(self, *args: np.ndarray) -> tuple[np.ndarray, ...]:
-        args = tuple(map(np.ascontiguousarray, args))
+        # Not ascontiguousarray, which gives a number an axis.
+        args = tuple(np.asarray(each, order="C") for each in args)
         return self._direct(args) if self.is_direct else self._stepwise(args)
 
     # All steps in one call ------------------------------------------------------------------------
