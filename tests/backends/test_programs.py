@@ -474,6 +474,18 @@ def test_a_narrow_store_stays_inside(monkeypatch):
     assert all((each[-64:] == 0xA5).all() for each in held)
 
 
+def test_a_narrowed_store_leaves_its_neighbours_alone():
+    """One lane of 32 bits that was computed with 64, amid results that are already there."""
+    types = [tensor_type(as_dtype("int64"), (7, 1, 3, 1))]
+
+    def body(x):
+        found = cummax(x, axis=2, reverse=True)
+        return found, cast(found, dtype=int32)
+
+    x = np.arange(21).reshape(7, 1, 3, 1)[:, :, ::-1].copy()
+    check(build("f", types, body), x)
+
+
 # Places that are data -----------------------------------------------------------------------------
 
 

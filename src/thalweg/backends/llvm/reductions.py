@@ -156,9 +156,9 @@ class Reductions(Expressions):
         """The lanes from an index on that are below a limit."""
         block = self.block
         left = block.subtract(limit, index)
-        if any(type.dtype.bits < 32 for type in self.nest.outputs):
-            # LLVM 22 stores 32 bits for the one lane of a constant mask on narrower elements,
-            # beyond the end of the array: so the number is hidden from it.
+        if any(type.dtype.bits != 32 for type in (*self.nest.inputs, *self.nest.outputs)):
+            # LLVM 22 stores too many bits for the one lane of a constant mask on elements that are
+            # narrower than what they are made of: 32 for 16, 64 for 32. So the number is hidden.
             left = block.hidden(left)
         return block.compare("lt", block.steps(self.lanes), block.splat(left, self.lanes))
 
