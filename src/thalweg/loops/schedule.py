@@ -36,6 +36,7 @@ from thalweg.loops.values import (
     indices,
     parts,
 )
+from thalweg.passes.fuse import LONG_SUM
 
 SCATTER_BLOCKS = 16
 """Blocks of rows of a scatter, each one task."""
@@ -49,8 +50,6 @@ MOST_TILES = 16
 """Tiles of a task at most: packed, they stay in the second cache."""
 FEW_TASKS = 8
 """Tasks below which columns are divided among them as well."""
-LONG_SUM = 1024
-"""Products in one sum from which its axes are walked in slices."""
 SLICE_BYTES = 1 << 18
 """Bytes that the tiles of a slice share at most: a part of the second cache."""
 COLLISION = 2048

@@ -77,7 +77,7 @@ done:
 """Enter a row of addresses and run all kernels, for each step. Places count the kernels of all
 steps; returned is the first that was not run, see `march`."""
 
-WORTH_THREADS = 1 << 18
+WORTH_SHARING = 1 << 18
 """Work of a kernel from which threads share the steps: what one of them writes in a step, the other
 reads in the next, from a cache that is far away."""
 
@@ -153,7 +153,7 @@ class Loop:
 
     def _direct(self, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         plan, length = self.plan, self.length
-        team = threads.team() if plan.most_work >= WORTH_THREADS else None
+        team = threads.team() if plan.most_work >= WORTH_SHARING else None
         space: Workspace = plan.workspace(team)
         kept = self._places(args)
         starts, columns = [], []
