@@ -32,7 +32,8 @@ if importlib.util.find_spec("thalweg") is None:
 
 from thalweg.backends.llvm import mathematics  # noqa: E402
 from thalweg.backends.llvm.block import Block, Value, function_text, number  # noqa: E402
-from thalweg.backends.llvm.jit import callable_of, machine  # noqa: E402
+from thalweg.backends.llvm.jit import callable_of  # noqa: E402
+from thalweg.backends.llvm.targets import host  # noqa: E402
 from thalweg.ir.types import float32, int64  # noqa: E402
 
 SIZE = 16_384
@@ -51,8 +52,8 @@ POSITIVE = ("log", "log1p", "power")
 
 def native(name: str, inputs: list[np.ndarray], y: np.ndarray) -> Callable[[], Any]:
     """A call of the backend's own function on whole vectors."""
-    lanes = machine().lanes(32)
-    block = Block()
+    lanes = host().lanes(32)
+    block = Block(host())
     with block.loop(number(0, int64), Value("%n", int64), number(lanes, int64)) as index:
         values = [
             block.load(block.element(f"%x{k}", float32, index), float32, lanes)
@@ -133,7 +134,7 @@ def main() -> None:
         print(json.dumps(results, indent=2))
         return
     columns = ["thalweg", "torch", "numpy", "torch / thalweg", "numpy / thalweg"]
-    table = Table(title=f"ns an element, float32[{SIZE}], one thread, {machine().cpu}")
+    table = Table(title=f"ns an element, float32[{SIZE}], one thread, {host().cpu}")
     table.add_column("function")
     for column in columns:
         table.add_column(column, justify="right")

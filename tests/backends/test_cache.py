@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 import thalweg.ops.vocabulary  # noqa: F401  declares every op
 from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.program import Program
+from thalweg.backends.llvm.targets import host, names, target
 from thalweg.base.errors import ArgumentError
 from thalweg.ir.function import build
 from thalweg.ir.types import float32, tensor_type
@@ -30,6 +32,7 @@ import numpy as np
 from thalweg.backends.llvm import jit
 import thalweg.ops.vocabulary
 from thalweg.backends.llvm.program import Program
+from thalweg.backends.llvm.targets import host, names, target
 from thalweg.ir.function import build
 from thalweg.ir.types import float32, tensor_type
 from thalweg.ops.broadcast import sum as sum_op
@@ -38,10 +41,10 @@ from thalweg.ops.elementwise import exp, sin
 count = 0
 optimise = jit.optimise
 
-def counted(text):
+def counted(*given):
     global count
     count += 1
-    return optimise(text)
+    return optimise(*given)
 
 jit.optimise = counted
 with warnings.catch_warnings(record=True) as caught:
@@ -197,12 +200,10 @@ def test_entries_are_read_back_or_not_at_all(folder):
         assert jit.read_entry(key) is None
 
 
-def test_the_key_tells_texts_and_machines_apart(monkeypatch):
-    keys = {jit._key("a"), jit._key("b")}
-    host = jit.machine()
-    other = jit.Machine("another", host.features, host.vector_bits, host.registers)
-    monkeypatch.setattr(jit, "machine", lambda: other)
-    assert len(keys | {jit._key("a")}) == 3
+def test_the_key_tells_texts_and_targets_apart():
+    others = [replace(host(), cpu="another"), *(target(name) for name in names()[1:])]
+    keys = {jit._key("a", host()), jit._key("b", host()), *(jit._key("a", each) for each in others)}
+    assert len(keys) == 2 + len(others)
     assert all(re.fullmatch(f"[0-9a-f]{{{jit.KEY_LENGTH}}}", key) for key in keys)
 
 

@@ -8,8 +8,9 @@ import pytest
 
 import thalweg.ops.vocabulary  # noqa: F401  declares every op
 from thalweg.backends.llvm.block import Block, Value, function_text, number
-from thalweg.backends.llvm.jit import callable_of, machine
+from thalweg.backends.llvm.jit import callable_of
 from thalweg.backends.llvm.scalars import absent, lower, table
+from thalweg.backends.llvm.targets import host
 from thalweg.base.errors import DTypeError
 from thalweg.ir.op import Sample, find, vocabulary
 from thalweg.ir.types import (
@@ -39,7 +40,7 @@ def run(op, sample, is_scalar: bool) -> np.ndarray:
     type = result_type(op, sample)
     dtypes = [as_dtype(arg.dtype) for arg in sample.args]
     widest = max(dtype.bits for dtype in (*dtypes, type.dtype))
-    lanes = 1 if is_scalar else machine().lanes(widest)
+    lanes = 1 if is_scalar else host().lanes(widest)
     count = max(1, -(-sample.args[0].size // lanes)) * lanes
     native = kernel(op.name, tuple(dtypes), tuple(sample.attrs.items()), type.dtype, lanes)
     inputs = []
@@ -54,7 +55,7 @@ def run(op, sample, is_scalar: bool) -> np.ndarray:
 
 @functools.cache
 def kernel(name, dtypes, attrs, result, lanes):
-    block = Block()
+    block = Block(host())
     register = float32 if result in (float16, bfloat16) else result
     with block.loop(number(0, int64), Value("%n", int64), number(lanes, int64)) as index:
         values = [
@@ -127,7 +128,7 @@ def test_the_table_has_no_holes_and_nothing_else():
 
 def test_what_is_absent_is_refused_with_its_reason():
     with pytest.raises(DTypeError, match="no vector form"):
-        lower(Block(), "lgamma", [number(1.0, float32)], {}, float32)
+        lower(Block(host()), "lgamma", [number(1.0, float32)], {}, float32)
     assert "two registers" in absent("add", [as_dtype("complex64")] * 3).reason
     assert "16-bit" in absent("nextafter", [bfloat16] * 3).reason
     assert "16-bit" in absent("bitcast", [float16, int16]).reason
@@ -210,7 +211,7 @@ def test_casts_round_once(target):
 
 
 def test_a_cast_to_bfloat16_rounds_in_registers_and_keeps_denormals():
-    block, lanes = Block(), machine().lanes(32)
+    block, lanes = Block(host()), host().lanes(32)
     x = block.load("%x", float32, lanes)
     narrow = lower(block, "cast", [x], {"dtype": bfloat16}, float32)
     block.store(lower(block, "cast", [narrow], {"dtype": float32}, float32), "%y", float32)

@@ -18,7 +18,7 @@ def auto():
 
 
 def has_kernels(traced):
-    return traced.stages._program is not None
+    return bool(traced.stages._programs)
 
 
 @pytest.mark.usefixtures("auto")

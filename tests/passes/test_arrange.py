@@ -1,12 +1,14 @@
 """Contractions and windows in the forms that a nest computes: which apply, and values are kept."""
 
+import functools
 import itertools
 
 import numpy as np
 import pytest
 
 import thalweg.ops.vocabulary  # noqa: F401  declares every op
-from thalweg.backends.llvm.native import is_native
+from thalweg.backends.llvm import native
+from thalweg.backends.llvm.targets import host
 from thalweg.ir.dim import named
 from thalweg.ir.function import Function, build
 from thalweg.ir.op import vocabulary
@@ -20,6 +22,8 @@ from thalweg.ops.window import window_max, window_pick, window_scatter, window_s
 from thalweg.passes.arrange import arrange
 from thalweg.passes.families import REDUCTIONS
 from thalweg.transforms.evaluate import run
+
+is_native = functools.partial(native.is_native, target=host())
 
 
 def check(body, *arrays, tolerance=0.0) -> Function:

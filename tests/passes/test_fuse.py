@@ -1,10 +1,13 @@
 """Fusion: which values a kernel stores, which it computes again, and that it keeps them all."""
 
+import functools
+
 import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.backends.llvm.native import is_native
+from thalweg.backends.llvm import native
+from thalweg.backends.llvm.targets import host
 from thalweg.ir.function import Function, build
 from thalweg.ir.leaves import full
 from thalweg.ir.show import show
@@ -41,6 +44,8 @@ from thalweg.passes.fuse import LONGEST, fuse, kernels
 from thalweg.passes.inline import inline_calls
 from thalweg.passes.pipeline import PIPELINE, run_pass
 from thalweg.tools.programs import random_function
+
+is_native = functools.partial(native.is_native, target=host())
 
 
 def f32(*shape):

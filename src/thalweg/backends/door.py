@@ -13,6 +13,13 @@ def native() -> ModuleType:
     return program
 
 
+def target(name: str) -> Any:
+    """What the native backend compiles for, by its name: "host" is this machine."""
+    from thalweg.backends.llvm import targets
+
+    return targets.target(name)
+
+
 def ceilings() -> Any:
     """What this machine can do at best: `flops` and `bytes` per second, by `threads` threads."""
     from thalweg.backends.llvm.ceilings import ceilings as measured

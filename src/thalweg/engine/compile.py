@@ -27,15 +27,21 @@ class Stages(Mapping):
     def __init__(self, traced: Function):
         self._made: dict[str, Function] = {"trace": traced}
         self._is_announced = False
-        self._program: Program | None = None
+        self._programs: dict[str, Program] = {}
         self.seconds: dict[str, float] = {}
 
     @property
     def program(self) -> "Program":
         """The last stage as native kernels and segments, made when first asked for."""
-        if self._program is None:
-            self._program = door.native().Program(self[PIPELINE[-1].name])
-        return self._program
+        return self.program_for("host")
+
+    def program_for(self, target: str) -> "Program":
+        """The same for a target by its name. Raises ArgumentError where there is none of it."""
+        found = self._programs.get(target)
+        if found is None:
+            found = door.native().Program(self[PIPELINE[-1].name], door.target(target))
+            self._programs[target] = found
+        return found
 
     def __getitem__(self, name: str) -> Function:
         if not self._is_announced:
@@ -86,8 +92,15 @@ NATIVE_STAGES = ("fused", "loops", "scheduled", "llvm", "assembly")
 """What the native backend makes of the last stage, as text."""
 
 
-def show_stage(made: Stages, stage: str, comments: bool = False) -> str:
-    """The text of one stage, of the Function's own or of the native backend's."""
+def show_stage(made: Stages, stage: str, comments: bool = False, target: str | None = None) -> str:
+    """The text of one stage, of the Function's own or of the native backend's for a target.
+
+    Raises ArgumentError for a target that there is not, or of a stage that is for none.
+    """
     if stage in NATIVE_STAGES:
-        return made.program.text(stage)
+        return made.program_for(target or "host").text(stage)
+    if target is not None:
+        stages = ", ".join(NATIVE_STAGES)
+        given = f"target={target!r} for {stage!r}, which is the same for all"
+        raise ArgumentError(explain("show", f"a target with a stage of {stages}", given))
     return show(made[stage], comments)

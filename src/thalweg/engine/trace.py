@@ -393,9 +393,15 @@ class TracedFunction:
         """The graph for these arguments, traced if it is new; nothing is run."""
         return self._prepare(args, kwargs)[0].graph
 
-    def show(self, stage: str = "simplified", comments: bool = False) -> str:
-        """The text of a stage of the newest trace."""
-        return show_stage(self.stages, stage, comments)
+    def show(
+        self, stage: str = "simplified", comments: bool = False, target: str | None = None
+    ) -> str:
+        """The text of a stage of the newest trace; of the native ones for a target by its name.
+
+        `thalweg targets` lists the names: `f.show("assembly", target="aarch64")`. Raises
+        ArgumentError for another stage or target.
+        """
+        return show_stage(self.stages, stage, comments, target)
 
     def __repr__(self) -> str:
         return f"<traced function {self.name}, {len(self.variants)} traces>"

@@ -22,7 +22,8 @@ import numpy as np
 import thalweg.ops.vocabulary  # noqa: F401  declares every op
 from thalweg.backends.llvm import mathematics
 from thalweg.backends.llvm.block import Block, Value, function_text, number
-from thalweg.backends.llvm.jit import callable_of, machine
+from thalweg.backends.llvm.jit import callable_of
+from thalweg.backends.llvm.targets import Target, host
 from thalweg.ir.op import find
 from thalweg.ir.types import DType, float32, float64, int64
 
@@ -46,11 +47,16 @@ class Worst:
 
 
 def compiled(
-    function: Callable[..., Value], arity: int, dtype: DType, lanes: int | None = None
+    function: Callable[..., Value],
+    arity: int,
+    dtype: DType,
+    lanes: int | None = None,
+    target: Target | None = None,
 ) -> Callable[..., np.ndarray]:
     """A function of the native backend on NumPy arrays of one length and element type."""
-    lanes = lanes or machine().lanes(dtype.bits)
-    block = Block()
+    target = target or host()
+    lanes = lanes or target.lanes(dtype.bits)
+    block = Block(target)
     size = Value("%size", int64)
     whole = Value("%whole", int64)
     for start, limit, width in ((number(0, int64), whole, lanes), (whole, size, 1)):
@@ -63,8 +69,9 @@ def compiled(
     pointers = [f"ptr %x{k}" for k in range(arity)] + ["ptr %y"]
     text = function_text("sweep", [*pointers, "i64 %whole", "i64 %size"], block)
     native = callable_of(
-        "sweep", text, *[ctypes.c_void_p] * len(pointers), ctypes.c_int64, ctypes.c_int64
-    )
+        "sweep", text, *[ctypes.c_void_p] * len(pointers), ctypes.c_int64, ctypes.c_int64,
+        target=target,
+    )  # fmt: skip
 
     def call(*arrays: np.ndarray) -> np.ndarray:
         inputs = [np.ascontiguousarray(array, dtype.numpy) for array in arrays]

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from thalweg.ir.types import DType, bfloat16, bool_, float16, float32, int32, int64
+from thalweg.backends.llvm.targets import Target
+from thalweg.ir.types import DType, bfloat16, bool_, float16, float32, float64, int32, int64
 
 NAMES = {
     "bool": "i1",
@@ -82,9 +83,10 @@ def _float_text(value: float, dtype: DType) -> str:
 
 
 class Block:
-    """Writes the body of one function."""
+    """Writes the body of one function for a target."""
 
-    def __init__(self) -> None:
+    def __init__(self, target: Target) -> None:
+        self.target = target
         self.lines: list[str] = []
         self.declarations: set[str] = set()
         self._serial = 0
@@ -135,8 +137,50 @@ class Block:
         return self.subtract(self.like(x, 0), x)
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
-        """x * y + z, rounded once."""
-        return self.intrinsic("fma", x, y, z)
+        """x * y + z, rounded once; without such an instruction, as if once but for rare ties."""
+        if self.target.has_fma:
+            return self.intrinsic("fma", x, y, z)
+        if x.dtype is float32:
+            # The product of two is exact in float64.
+            wide = [self.convert("fpext", each, float64) for each in (x, y, z)]
+            total = self.add(self.multiply(wide[0], wide[1]), wide[2])
+            return self.convert("fptrunc", total, float32)
+        return self._fma_in_parts(x, y, z)
+
+    def _fma_in_parts(self, x: Value, y: Value, z: Value) -> Value:
+        """x * y + z of float64: what rounding the product and the sum left over is added again.
+
+        T. J. Dekker, "A floating-point technique for extending the available precision", 1971.
+        """
+        high, low = [], []
+        for each in (x, y):
+            bits = self.bitcast(each, int64)
+            head = self.binary("and", bits, self.like(bits, -(1 << 27)))
+            high.append(self.bitcast(head, float64))
+            low.append(self.subtract(each, high[-1]))
+        product = self.multiply(x, y)
+        rest = self.subtract(self.multiply(high[0], high[1]), product)
+        for one, other in ((high[0], low[1]), (low[0], high[1]), (low[0], low[1])):
+            rest = self.add(rest, self.multiply(one, other))
+        total = self.add(product, z)
+        added = self.subtract(total, product)
+        lost = self.subtract(product, self.subtract(total, added))
+        lost = self.add(lost, self.subtract(z, added))
+        rest = self.add(lost, rest)
+        size = self.intrinsic("fabs", rest)
+        # Infinite products and sums leave no number; and nothing must not be added to -0.0.
+        is_some = self.binary(
+            "and",
+            self.compare("gt", size, self.like(size, 0)),
+            self.compare("lt", size, self.like(size, math.inf)),
+        )
+        return self.select(is_some, self.add(total, rest), total)
+
+    def multiply_add(self, x: Value, y: Value, z: Value) -> Value:
+        """x * y + z of a sum of products: rounded once where that takes one instruction."""
+        if x.dtype.is_float and self.target.has_fma:
+            return self.intrinsic("fma", x, y, z)
+        return self.add(z, self.multiply(x, y))
 
     def like(self, x: Value, value: float | int | bool) -> Value:
         """A constant of the type of x."""

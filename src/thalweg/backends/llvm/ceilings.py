@@ -16,6 +16,7 @@ import numpy as np
 
 from thalweg.backends.llvm import jit, threads
 from thalweg.backends.llvm.memory import LINE
+from thalweg.backends.llvm.targets import host
 
 CHAINS = 16
 """Sums at once: more than any CPU has multiply-adds under way in a register file of 32."""
@@ -112,7 +113,7 @@ entry:
 def ceilings() -> Ceilings:
     """The ceilings of this machine for the threads that run kernels, measured once: some tenths
     of a second, during which other work on the machine should rest."""
-    lanes = jit.machine().lanes(32)
+    lanes = host().lanes(32)
     team = threads.team()
     ones = np.ones(16 * (TASKS + 1), np.float32)
     taken = _best("peak", _multiply_adds(lanes), [ones], team)

@@ -17,9 +17,9 @@ a tile of rows and vectors keeps all its sums in registers.
 from collections.abc import Sequence
 
 from thalweg.backends.llvm.block import Block, Value, function_text, number
-from thalweg.backends.llvm.jit import machine
 from thalweg.backends.llvm.packing import column_bytes, scratch_bytes, steps_of, strides_in
 from thalweg.backends.llvm.scattering import Scattering, scatter_axes
+from thalweg.backends.llvm.targets import Target
 from thalweg.ir.dim import Dim, ceil_div, is_known_equal
 from thalweg.ir.types import Size, int64, uint8
 from thalweg.loops.nest import Nest
@@ -35,10 +35,10 @@ PARAMETERS = ("ptr %buffers", "ptr %sizes", "i64 %begin", "i64 %end", "i64 %work
 SHARE = PARAMETERS[2:4]
 
 
-def sizes_of(nest: Nest) -> list[Dim]:
+def sizes_of(nest: Nest, target: Target) -> list[Dim]:
     """The named sizes, and expressions of them, that a nest needs, in the order of `sizes`."""
     found: dict[Dim, None] = {}
-    for _, extent in (*nest.outer, *nest.inner, *task_axes(nest)):
+    for _, extent in (*nest.outer, *nest.inner, *task_axes(nest, target)):
         _note(extent, found)
     bounds = nest.bounds()
     for value in parts(nest.values()):
@@ -46,7 +46,8 @@ def sizes_of(nest: Nest) -> list[Dim]:
     for bound in bounds:
         _note(bound.size, found)
     if nest.packed:
-        sizes = (scratch_of(nest), steps_of(nest), column_bytes(nest, lanes_of(nest)))
+        columns = column_bytes(nest, lanes_of(nest, target))
+        sizes = (scratch_of(nest, target), steps_of(nest), columns)
         for size in (*sizes, *strides_in(nest)):
             _note(size, found)
     for access in nest.accesses():
@@ -61,12 +62,13 @@ def _note(size: Size, found: dict[Dim, None]) -> None:
         found[size] = None
 
 
-def task_axes(nest: Nest) -> list[tuple[str, Size]]:
+def task_axes(nest: Nest, target: Target) -> list[tuple[str, Size]]:
     """The axes whose steps are tasks; none where blocks of the vector axis are."""
     if nest.update:
         return scatter_axes(nest)
     tiles, panels = nest.block
-    steps = {} if panels is None else {nest.vector: panels * nest.vectors * lanes_of(nest)}
+    width = nest.vectors * lanes_of(nest, target)
+    steps = {} if panels is None else {nest.vector: panels * width}
     if nest.rows:
         steps[nest.rows[0]] = nest.rows[1] * tiles
     return [
@@ -76,9 +78,9 @@ def task_axes(nest: Nest) -> list[tuple[str, Size]]:
     ]
 
 
-def tasks_of(nest: Nest) -> Size:
+def tasks_of(nest: Nest, target: Target) -> Size:
     """How many tasks a nest has."""
-    axes = task_axes(nest)
+    axes = task_axes(nest, target)
     if not axes and nest.vector in dict(nest.outer):
         return ceil_div(dict(nest.outer)[nest.vector], _block(nest))
     total: Size = 1
@@ -91,37 +93,37 @@ def _block(nest: Nest) -> int:
     return REDUCED_BLOCK if nest.reductions else BLOCK
 
 
-def scratch_of(nest: Nest) -> Size:
+def scratch_of(nest: Nest, target: Target) -> Size:
     """Bytes of memory that each worker needs besides inputs and outputs."""
-    return scratch_bytes(nest, lanes_of(nest))
+    return scratch_bytes(nest, lanes_of(nest, target))
 
 
-def lanes_of(nest: Nest) -> int:
+def lanes_of(nest: Nest, target: Target) -> int:
     """The lanes of a vector: as many as a register holds of the widest element that is moved."""
     bits = [store.dtype.bits for store in nest.stores]
     bits += [reduction.dtype.bits for reduction in nest.reductions]
-    return machine().lanes(max(32, *bits)) if nest.vector else 1
+    return target.lanes(max(32, *bits)) if nest.vector else 1
 
 
-def emit(nest: Nest) -> str:
-    """The LLVM IR of a nest."""
-    return _Emitter(nest).text()
+def emit(nest: Nest, target: Target) -> str:
+    """The LLVM IR of a nest, scheduled for a target."""
+    return _Emitter(nest, target).text()
 
 
-def emit_body(nest: Nest) -> str:
+def emit_body(nest: Nest, target: Target) -> str:
     """The LLVM IR of the function `name_body`: pointers, `sizes`, and the first task and the end.
 
     The pointers are those of inputs, outputs, and of scratch memory where `scratch_of` is not 0.
     """
-    return _Emitter(nest).body()
+    return _Emitter(nest, target).body()
 
 
-def _entry(name: str, count: int, scratch: Size, sizes: Sequence[Dim]) -> str:
+def _entry(name: str, count: int, scratch: Size, sizes: Sequence[Dim], target: Target) -> str:
     """The function that is called: it passes the addresses in `buffers` on one by one.
 
     The last is the worker's own part of the scratch memory, if the kernel needs any.
     """
-    block = Block()
+    block = Block(target)
     pointers = []
     for index in range(count):
         address = block.name()
@@ -142,15 +144,15 @@ def _entry(name: str, count: int, scratch: Size, sizes: Sequence[Dim]) -> str:
 
 
 class _Emitter(Scattering):
-    def __init__(self, nest: Nest):
-        super().__init__(nest, lanes_of(nest), sizes_of(nest))
+    def __init__(self, nest: Nest, target: Target):
+        super().__init__(nest, lanes_of(nest, target), sizes_of(nest, target), target)
 
     def text(self) -> str:
         """The whole module."""
         nest = self.nest
-        scratch = scratch_of(nest)
+        scratch = scratch_of(nest, self.block.target)
         count = len(self.pointers) + (not is_known_equal(scratch, 0))
-        return self.body() + _entry(nest.name, count, scratch, list(self.sizes))
+        return self.body() + _entry(nest.name, count, scratch, list(self.sizes), self.block.target)
 
     def body(self) -> str:
         """The function that does a share of the tasks, given the address of each array."""
@@ -160,7 +162,9 @@ class _Emitter(Scattering):
         self._tasks()
         # Results are fresh arrays: told so, LLVM computes outside a loop what the loop does not
         # change.
-        pointers = [*self.pointers, *([] if is_known_equal(scratch_of(nest), 0) else ["%scratch"])]
+        pointers = list(self.pointers)
+        if not is_known_equal(scratch_of(nest, self.block.target), 0):
+            pointers.append("%scratch")
         parameters = [f"ptr noalias {each}" for each in (*pointers, "%sizes")]
         body = function_text(f"{nest.name}_body", [*parameters, *SHARE], self.block)
         return body.replace("define void", "define internal void")
@@ -168,7 +172,7 @@ class _Emitter(Scattering):
     def _tasks(self) -> None:
         block, nest = self.block, self.nest
         begin, end = Value("%begin", int64), Value("%end", int64)
-        axes, outer = task_axes(nest), dict(nest.outer)
+        axes, outer = task_axes(nest, self.block.target), dict(nest.outer)
         if not axes and nest.vector in outer:
             assert nest.vector is not None
             length = number(_block(nest), int64)

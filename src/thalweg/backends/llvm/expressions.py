@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from thalweg.backends.llvm.block import Block, Value, number
 from thalweg.backends.llvm.scalars import lower as lower_scalar
+from thalweg.backends.llvm.targets import Target
 from thalweg.ir.dim import Dim, is_known_at_least
 from thalweg.ir.types import DType, Size, bfloat16, float16, float32, int64, uint64
 from thalweg.loops.nest import Nest
@@ -56,9 +57,9 @@ class Context:
 class Expressions:
     """Writes the values of a nest's expressions at the present index of its axes."""
 
-    def __init__(self, nest: Nest, lanes: int, sizes: Sequence[Dim]):
+    def __init__(self, nest: Nest, lanes: int, sizes: Sequence[Dim], target: Target):
         self.nest = nest
-        self.block = Block()
+        self.block = Block(target)
         self.lanes = lanes
         self.sizes = {size: index for index, size in enumerate(sizes)}
         self.size_values: dict[Dim, Value] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from thalweg.backends.llvm.block import Block, Value, function_text, number
 from thalweg.backends.llvm.emit import PARAMETERS, emit_body, scratch_of, sizes_of, tasks_of
 from thalweg.backends.llvm.memory import LINE
+from thalweg.backends.llvm.targets import Target
 from thalweg.ir.dim import Dim, ceil_div, is_known_equal
 from thalweg.ir.types import Size, TensorType, int64
 from thalweg.loops.group import BLOCK_BYTES, LEAST_BLOCKS
@@ -36,6 +37,7 @@ class Group:
     args: tuple[int, ...]
     results: tuple[int, ...]
     rows: Size
+    target: Target
 
     @property
     def types(self) -> dict[int, TensorType]:
@@ -85,7 +87,7 @@ class Group:
         """Bytes of memory that each thread needs."""
         end: Size = self.places()[1]
         # Members pack one after another, in the same place.
-        packed = {scratch_of(each.nest) for each in self.members}
+        packed = {scratch_of(each.nest, self.target) for each in self.members}
         known = [size for size in packed if isinstance(size, int)]
         for size in packed:
             end = end if isinstance(size, int) else end + size
@@ -94,7 +96,7 @@ class Group:
     @property
     def sizes(self) -> list[Dim]:
         """The named sizes that the kernel needs: each member's, then the group's own."""
-        found = [size for each in self.members for size in sizes_of(each.nest)]
+        found = [size for each in self.members for size in sizes_of(each.nest, self.target)]
         for size in (self.rows, self.scratch, *map(self._tasks_of_a_row, self.members)):
             if isinstance(size, Dim):
                 found.append(size)
@@ -102,9 +104,9 @@ class Group:
 
     def _tasks_of_a_row(self, member: Member) -> Size:
         nest = member.nest
-        return (
-            tasks_of(replace(nest, outer=nest.outer[nest.kept :], kept=0)) if _divides(nest) else 1
-        )
+        if not _divides(nest):
+            return 1
+        return tasks_of(replace(nest, outer=nest.outer[nest.kept :], kept=0), self.target)
 
     def text(self) -> str:
         """The LLVM IR of the group."""
@@ -119,7 +121,7 @@ def _divides(nest: Nest) -> bool:
 class _Writer:
     def __init__(self, group: Group):
         self.group = group
-        self.block = Block()
+        self.block = Block(group.target)
         self.places, self.end = group.places()
         self.sizes = group.sizes
 
@@ -128,7 +130,7 @@ class _Writer:
         group, block = self.group, self.block
         bodies = []
         for index, member in enumerate(group.members):
-            bodies.append(emit_body(replace(member.nest, name=f"m{index}")))
+            bodies.append(emit_body(replace(member.nest, name=f"m{index}"), group.target))
         pointers = self._pointers()
         rows = self._size(group.rows)
         begin, end = Value("%begin", int64), Value("%end", int64)
@@ -143,10 +145,10 @@ class _Writer:
             for index, member in enumerate(group.members):
                 count = self._size(group._tasks_of_a_row(member))
                 given = [here[each] for each in (*member.args, *member.results)]
-                if not is_known_equal(scratch_of(member.nest), 0):
+                if not is_known_equal(scratch_of(member.nest, group.target), 0):
                     given.append(self._moved("%own", number(self.end, int64)))
                 given.append(self._moved("%sizes", number(8 * offset, int64)))
-                offset += len(sizes_of(member.nest))
+                offset += len(sizes_of(member.nest, group.target))
                 share = [block.multiply(each, count).typed for each in (first, last)]
                 arguments = ", ".join([*(f"ptr {each}" for each in given), *share])
                 block.emit(f"call void @m{index}_body({arguments})")
@@ -206,7 +208,10 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def group_of(
-    parts: Sequence[tuple[Nest, Sequence[int], Sequence[int]]], results: Sequence[int], rows: Size
+    parts: Sequence[tuple[Nest, Sequence[int], Sequence[int]]],
+    results: Sequence[int],
+    rows: Size,
+    target: Target,
 ) -> tuple[Group, list[int], list[int]]:
     """The group of scheduled nests with the values that they read and make, and what it reads and
     gives of these: `results` and no others.
@@ -227,4 +232,5 @@ def group_of(
     gives = [each for each in made if each in results]
     ops = "_".join(dict.fromkeys(each.nest.name for each in members))
     given, given_out = (tuple(names[each] for each in those) for those in (args, gives))
-    return Group(f"rows_{ops}"[:60], tuple(members), given, given_out, rows), args, gives
+    group = Group(f"rows_{ops}"[:60], tuple(members), given, given_out, rows, target)
+    return group, args, gives

@@ -1,6 +1,6 @@
-"""From LLVM IR text to callable machine code: this CPU's target, the compiler, and its cache.
+"""From LLVM IR text to callable machine code: the compiler and its cache.
 
-Object code is kept in memory by its text, and on disk under a key of text, CPU, LLVM and the
+Object code is kept in memory by its text, and on disk under a key of text, target, LLVM and the
 version in MAGIC, in a folder that only its owner may write: it is machine code. An entry that does
 not match its own checksum is compiled again, never run.
 """
@@ -15,90 +15,45 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from thalweg.backends.llvm.door import llvm
+from thalweg.backends.llvm.targets import Target, host, machine_of
 from thalweg.base.errors import ArgumentError, explain
 
-MAGIC = b"thalweg object 1\n"
+MAGIC = b"thalweg object 2\n"
 """Opens every entry; its number changes with the passes of `optimise`."""
 KEY_LENGTH = 64
 """Hexadecimal digits in the name of an entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What the emitter knows of a CPU: its name, features, and the bits of a vector register.
-
-    `has_half` says whether it converts to and from float16 itself; elsewhere LLVM calls functions
-    that no library at hand has.
-    """
-
-    cpu: str
-    features: str
-    vector_bits: int
-    registers: int
-    has_half: bool = True
-
-    def lanes(self, bits: int) -> int:
-        """How many elements of so many bits fit a vector register."""
-        return max(1, self.vector_bits // bits)
-
-
-@functools.cache
-def machine() -> Machine:
-    """The CPU at hand."""
-    llvm().initialize_native_target()
-    llvm().initialize_native_asmprinter()
-    found = llvm().get_host_cpu_features()
-    if found.get("avx512f") and found.get("avx512bw") and found.get("avx512vl"):
-        bits, registers = 512, 32
-    elif found.get("avx2"):
-        bits, registers = 256, 16
-    else:
-        bits, registers = 128, 32 if found.get("neon") else 16
-    has_half = found.get("f16c", True)  # named on x86 alone; others have it from the start
-    return Machine(llvm().get_host_cpu_name(), found.flatten(), bits, registers, has_half)
-
-
-@functools.cache
-def _target_machine():
-    return _new_target_machine()
-
-
-def _new_target_machine():
-    host = machine()
-    target = llvm().Target.from_default_triple()
-    return target.create_target_machine(
-        cpu=host.cpu, features=host.features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
-    )
-
-
-def optimise(text: str):
+def optimise(text: str, target: Target):
     """The module of LLVM IR text after LLVM's own passes, its vectorisers left out."""
-    machine()
+    machine = machine_of(target)
     module = llvm().parse_assembly(text)
+    # Sizes of pointers and what an address may be added to depend on both.
+    module.triple = target.triple
+    module.data_layout = str(machine.target_data)
     module.verify()
     tuning = llvm().create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = False
     tuning.slp_vectorization = False
-    builder = llvm().create_pass_builder(_target_machine(), tuning)
+    builder = llvm().create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     return module
 
 
-def assembly(text: str) -> str:
-    """The machine code of LLVM IR text, as the CPU's assembly language."""
-    return _target_machine().emit_assembly(optimise(text))
+def assembly(text: str, target: Target) -> str:
+    """The machine code of LLVM IR text, as the target's assembly language."""
+    return machine_of(target).emit_assembly(optimise(text, target))
 
 
-def compile_object(text: str) -> bytes:
+def compile_object(text: str, target: Target) -> bytes:
     """The object code of LLVM IR text, from the disk cache where it is known."""
-    key = _key(text)
+    key = _key(text, target)
     found = read_entry(key)
     if found is None:
-        found = _target_machine().emit_object(optimise(text))
+        found = machine_of(target).emit_object(optimise(text, target))
         write_entry(key, found)
     return found
 
@@ -109,22 +64,27 @@ _libraries: list = []
 _loaded: dict[bytes, int] = {}
 
 
-def load(name: str, text: str) -> int:
+def load(name: str, text: str, target: Target | None = None) -> int:
     """The address of the function `name` that LLVM IR text defines, compiled at most once.
 
-    The symbol is made unique by the text, so equal names of different texts do not collide.
+    The symbol is made unique by the text, so equal names of different texts do not collide. For
+    another target than the CPU at hand, raises ArgumentError where that could not run the code.
     """
     global _engine
-    digest = hashlib.sha256(text.encode()).digest()
+    target = target or host()
+    digest = bytes.fromhex(_key(text, target))
     with _lock:
         address = _loaded.get(digest)
         if address is not None:
             return address
         symbol = f"{name}_{digest.hex()[:16]}"
+        if target.missing:
+            do = "Its code can be read: show('assembly', target=...)."
+            wanted = f"a target that this machine runs, not {target.name}"
+            raise ArgumentError(explain("target", wanted, f"what is missing: {target.missing}", do))
         unique = text.replace(f"@{name}(", f"@{symbol}(")
-        data = compile_object(unique)
+        data = compile_object(unique, target)
         if _engine is None:
-            machine()
             _engine = llvm().create_lljit_compiler(use_jit_link=False)
         # A library for each object: in one for all, code that calls into the C library spoils the
         # addresses of what is loaded after it.
@@ -136,9 +96,11 @@ def load(name: str, text: str) -> int:
         return address
 
 
-def callable_of(name: str, text: str, *types: type) -> Callable[..., None]:
+def callable_of(
+    name: str, text: str, *types: type, target: Target | None = None
+) -> Callable[..., None]:
     """A Python callable of native code; it returns nothing and releases the interpreter lock."""
-    return ctypes.CFUNCTYPE(None, *types)(load(name, text))
+    return ctypes.CFUNCTYPE(None, *types)(load(name, text, target))
 
 
 # The cache on disk --------------------------------------------------------------------------------
@@ -168,10 +130,9 @@ def cache_folder() -> Path | None:
     return folder
 
 
-def _key(text: str) -> str:
-    host = machine()
+def _key(text: str, target: Target) -> str:
     version = ".".join(map(str, llvm().llvm_version_info))
-    parts = (text, host.cpu, host.features, version, MAGIC.decode())
+    parts = (text, target.triple, target.cpu, target.features, version, MAGIC.decode())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

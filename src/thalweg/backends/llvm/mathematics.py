@@ -23,7 +23,6 @@ from collections.abc import Callable
 from typing import Any
 
 from thalweg.backends.llvm.block import Block, Value
-from thalweg.backends.llvm.jit import machine
 from thalweg.ir.types import float32, float64, int32, int64
 
 Number = float | int
@@ -283,7 +282,7 @@ class Lanes:
 
 def fma(x: Lanes, y: Any, z: Any) -> Lanes:
     """x * y + z, rounded once."""
-    return x.intrinsic("fma", y, z)
+    return Lanes(x.block, x.block.fma(x.value, *(x._operand(each).value for each in (y, z))))
 
 
 def where(condition: Lanes, x: Any, y: Any) -> Lanes:
@@ -345,7 +344,7 @@ def _power_of_two(rounded: Lanes, more: int = 0) -> Lanes:
 def _fills_avx512(x: Lanes) -> bool:
     """Whether x is just one register of a CPU with AVX-512, whose own instructions may be used."""
     bits = x.value.lanes * x.value.dtype.bits
-    return machine().vector_bits == 512 and bits == 512
+    return x.block.target.vector_bits == 512 and bits == 512
 
 
 def _avx512(name: str, x: Lanes, *others: Lanes | int) -> Lanes:

@@ -6,10 +6,10 @@ absent with the reason.
 
 from typing import Any
 
-from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.block import NAMES
 from thalweg.backends.llvm.scalars import absent
 from thalweg.backends.llvm.scalars import table as scalars
+from thalweg.backends.llvm.targets import Target
 from thalweg.ir.dim import is_known_at_least
 from thalweg.ir.leaves import constant, item, parameter
 from thalweg.ir.node import Node
@@ -20,8 +20,8 @@ MOST_PARTS = 8
 """Operands of a concatenation in a kernel: each element is looked for among all of them."""
 
 
-def is_native(node: Node) -> bool:
-    """True when kernels may compute the node."""
+def is_native(node: Node, target: Target) -> bool:
+    """True when kernels for a target may compute the node."""
     if node.op is parameter or node.op is item or isinstance(node.type, tuple):
         return False
     if any(isinstance(arg.type, tuple) for arg in node.args):
@@ -29,7 +29,7 @@ def is_native(node: Node) -> bool:
     dtypes = {type.dtype for type in (node.type, *(arg.type for arg in node.args))}
     if any(dtype.name not in NAMES for dtype in dtypes):
         return False
-    if float16 in dtypes and not jit.machine().has_half:
+    if float16 in dtypes and not target.has_half:
         return False
     if node.op is constant:
         return node.attrs[0].is_scalar

@@ -22,6 +22,7 @@ from thalweg.backends.llvm.groups import Group, group_of
 from thalweg.backends.llvm.loops import Loop
 from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.plan import Plan
+from thalweg.backends.llvm.targets import Target, host
 from thalweg.ir.dim import Dim
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import item, parameter
@@ -52,10 +53,17 @@ class Kernel:
     It computes one Function, `loops` and scheduled `nest`, or a group of them.
     """
 
-    def __init__(self, functions: Sequence[Function], nests: Sequence[Nest], group: Group | None):
+    def __init__(
+        self,
+        functions: Sequence[Function],
+        nests: Sequence[Nest],
+        group: Group | None,
+        target: Target,
+    ):
         self.functions = tuple(functions)
         self.nests = tuple(nests)
         self.group = group
+        self.target = target
         self.entry: Any = None
         self._lock = threading.Lock()
 
@@ -81,22 +89,22 @@ class Kernel:
     @property
     def text(self) -> str:
         """The LLVM IR, written whenever it is asked for: it is long, and compiled once."""
-        return self.group.text() if self.group else emit(self.nest)
+        return self.group.text() if self.group else emit(self.nest, self.target)
 
     @functools.cached_property
     def sizes(self) -> list[Dim]:
         """The named sizes that the native function is given."""
-        return self.group.sizes if self.group else sizes_of(self.nest)
+        return self.group.sizes if self.group else sizes_of(self.nest, self.target)
 
     @functools.cached_property
     def tasks(self) -> Size:
         """How many tasks threads may share."""
-        return self.group.tasks if self.group else tasks_of(self.nest)
+        return self.group.tasks if self.group else tasks_of(self.nest, self.target)
 
     @functools.cached_property
     def scratch(self) -> Size:
         """Bytes that each thread needs besides."""
-        return self.group.scratch if self.group else scratch_of(self.nest)
+        return self.group.scratch if self.group else scratch_of(self.nest, self.target)
 
     @property
     def inputs(self) -> list[TensorType]:
@@ -120,6 +128,7 @@ class Kernel:
                     self.entry = jit.callable_of(
                         self.name, self.text,
                         ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3,
+                        target=self.target,
                     )  # fmt: skip
         return self.entry
 
@@ -128,20 +137,19 @@ NUMBER = re.compile(r"^k\d+_")
 _kernels: dict[Any, Kernel] = {}
 
 
-def _scheduled(nest: Nest) -> Nest:
-    host = jit.machine()
+def _scheduled(nest: Nest, target: Target) -> Nest:
     bits = max(type.dtype.bits for type in nest.outputs)
-    return schedule(nest, host.lanes(max(32, bits)), host.registers)
+    return schedule(nest, target.lanes(max(32, bits)), target.registers)
 
 
-def kernel_of(function: Function) -> Kernel:
+def kernel_of(function: Function, target: Target) -> Kernel:
     """The kernel of a Function; those that differ in their names alone share one."""
-    key = (function.parameters, function.results)
+    key = (function.parameters, function.results, target)
     found = _kernels.get(key)
     if found is None:
         # The number says where the kernel stands in its program: the code is the same elsewhere.
         function = replace(function, name=NUMBER.sub("", function.name))
-        found = Kernel([function], [_scheduled(lower(function))], None)
+        found = Kernel([function], [_scheduled(lower(function), target)], None, target)
         found = _kernels.setdefault(key, found)
     return found
 
@@ -180,11 +188,15 @@ class Step:
 
 
 class Program:
-    """A Function ready to run. `fused` is the Function whose calls are the kernels."""
+    """A Function ready to run. `fused` is the Function whose calls are the kernels.
 
-    def __init__(self, function: Function):
+    It is for the CPU at hand, or for another target, whose kernels can be read in any case.
+    """
+
+    def __init__(self, function: Function, target: Target | None = None):
         self.function = function
-        self.fused = fuse(arrange(function), is_native)
+        self.target = target = target or host()
+        self.fused = fuse(arrange(function), functools.partial(is_native, target=target))
         self.steps: list[Step] = []
         self._plans: dict[Any, Plan] = {}
         numbers: dict[Node, list[int]] = {}
@@ -199,11 +211,11 @@ class Program:
                 numbers[node] = [args[node.attrs[0]]]
                 continue
             numbers[node] = self._numbers(len(node.type) if isinstance(node.type, tuple) else 1)
-            kernel = kernel_of(node.attrs[0]) if node.op is call else None
-            body = _body(node.attributes["body"]) if node.op is scan else None
+            kernel = kernel_of(node.attrs[0], target) if node.op is call else None
+            body = _body(node.attributes["body"], target) if node.op is scan else None
             self.steps.append(Step((node,), kernel, args, numbers[node], body))
         self.results = [each for node in self.fused.results for each in numbers[node]]
-        self.steps = _by_rows(self.steps, set(self.results))
+        self.steps = _by_rows(self.steps, set(self.results), target)
 
     def _numbers(self, count: int) -> list[int]:
         """Numbers for so many new values."""
@@ -221,7 +233,9 @@ class Program:
             return show(self.fused)
         if stage in ("llvm", "assembly"):
             texts = [kernel.text for kernel in self.kernels]
-            return "\n\n".join(texts if stage == "llvm" else map(jit.assembly, texts))
+            if stage == "assembly":
+                texts = [jit.assembly(text, self.target) for text in texts]
+            return "\n\n".join(texts)
         found = []
         for step in self.steps:
             if step.kernel is not None:
@@ -253,13 +267,13 @@ class Program:
 
 
 @functools.lru_cache(maxsize=KEPT_BODIES)
-def _body(function: Function) -> Program | None:
+def _body(function: Function, target: Target) -> Program | None:
     """The body of a loop as a program; None where it has no kernels."""
-    program = Program(function)
+    program = Program(function, target)
     return program if program.kernels else None
 
 
-def _by_rows(steps: list[Step], results: set[int]) -> list[Step]:
+def _by_rows(steps: list[Step], results: set[int], target: Target) -> list[Step]:
     """The steps with those kernels in one that walk the same rows."""
     items = []
     for step in steps:
@@ -270,10 +284,10 @@ def _by_rows(steps: list[Step], results: set[int]) -> list[Step]:
     ordered = grouped(items)
     for each in ordered:
         wanted.update(each.args)
-    return [_group_step(each, wanted) if each.members else each.what for each in ordered]
+    return [_group_step(each, wanted, target) if each.members else each.what for each in ordered]
 
 
-def _group_step(whole: Item, wanted: set[int]) -> Step:
+def _group_step(whole: Item, wanted: set[int], target: Target) -> Step:
     """The step of a group; of what it makes it gives what is wanted elsewhere."""
     steps: list[Step] = [member.what for member in whole.members]
     kernels = [step.kernel for step in steps if step.kernel is not None]
@@ -281,12 +295,13 @@ def _group_step(whole: Item, wanted: set[int]) -> Step:
     rows: Size = 1
     for _, extent in first.outer[: whole.depth]:
         rows = rows * extent
-    nests = [_scheduled(keep(kernel.loops[0], whole.depth)) for kernel in kernels]
+    nests = [_scheduled(keep(kernel.loops[0], whole.depth), target) for kernel in kernels]
     parts = [(nest, step.args, step.results) for nest, step in zip(nests, steps, strict=True)]
-    group, args, gives = group_of(parts, [each for each in whole.results if each in wanted], rows)
+    given = [each for each in whole.results if each in wanted]
+    group, args, gives = group_of(parts, given, rows, target)
     functions = tuple(kernel.function for kernel in kernels)
     wiring = tuple((member.args, member.results) for member in group.members)
-    key = (functions, wiring, group.results, whole.depth)
-    kernel = _kernels.get(key) or _kernels.setdefault(key, Kernel(functions, nests, group))
+    key = (functions, wiring, group.results, whole.depth, target)
+    kernel = _kernels.get(key) or _kernels.setdefault(key, Kernel(functions, nests, group, target))
     nodes = tuple(node for step in steps for node in step.nodes)
     return Step(nodes, kernel, args, gives)

@@ -14,6 +14,7 @@ import numpy as np
 from thalweg.backends.llvm.block import Value, number
 from thalweg.backends.llvm.expressions import Context, Expressions, register_dtype
 from thalweg.backends.llvm.scalars import lower as lower_scalar
+from thalweg.backends.llvm.targets import Target
 from thalweg.ir.dim import Dim
 from thalweg.ir.types import DType, Size, bool_, int64
 from thalweg.loops.nest import Nest
@@ -36,8 +37,8 @@ def identity_of(identity: Any, dtype: DType) -> Any:
 class Reductions(Expressions):
     """Writes the inner loops of a nest; `ranges` holds those steps of an axis that a slice has."""
 
-    def __init__(self, nest: Nest, lanes: int, sizes: Sequence[Dim]):
-        super().__init__(nest, lanes, sizes)
+    def __init__(self, nest: Nest, lanes: int, sizes: Sequence[Dim], target: Target):
+        super().__init__(nest, lanes, sizes, target)
         self.ranges: dict[str, tuple[Value, Value]] = {}
 
     def inner_loops(

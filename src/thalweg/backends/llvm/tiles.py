@@ -204,11 +204,7 @@ class Tiles(Packing):
                 at(cell)
                 x, y = (self._factor(arg, cell, known) for arg in product.args)
                 former = block.get(places[cell], identity)
-                if former.dtype.is_float:
-                    found = block.fma(x, y, former)
-                else:
-                    found = block.add(former, block.multiply(x, y))
-                block.set(places[cell], found)
+                block.set(places[cell], block.multiply_add(x, y, former))
             self.axes[row_axis], self.axes[vector_axis] = first, left
 
         if tile.part == "add":
