@@ -7,6 +7,7 @@ import thalweg.ops.vocabulary  # noqa: F401  declares every op
 from thalweg.backends.llvm.program import Program
 from thalweg.ir.dim import named
 from thalweg.ir.function import build
+from thalweg.ir.leaves import full
 from thalweg.ir.types import as_dtype, float32, tensor_type
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
@@ -30,7 +31,8 @@ def softmax(x):
 
 def standardised(x):
     last = (len(x.type.shape) - 1,)
-    middle = subtract(x, along(sum_op(x, axes=last), x))
+    part = full(1 / x.shape[-1], x.dtype, x.shape[:-1])
+    middle = subtract(x, along(multiply(sum_op(x, axes=last), part), x))
     return divide(middle, along(sqrt(sum_op(multiply(middle, middle), axes=last)), x))
 
 

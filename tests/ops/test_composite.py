@@ -47,7 +47,7 @@ def samples_of(op, *names):
 
 
 def test_the_family_is_here():
-    assert len(NAMES) == 18
+    assert len(NAMES) == 19
     assert {"relu", "gelu", "softmax", "layer_norm", "attention", "dropout"} <= set(NAMES)
 
 
@@ -126,6 +126,7 @@ SYMBOLIC = {
     "softmax": ((ROWS,), {"axes": (1,)}),
     "log_softmax": ((ROWS,), {"axes": (0, 1)}),
     "logsumexp": ((ROWS,), {"axes": (1,)}),
+    "variance": ((ROWS,), {"axes": (1,)}),
     "one_hot": ((tensor_type(int32, (B,)),), {"depth": B + 1, "axis": 1}),
     "cross_entropy": ((ROWS, ROWS), {}),
     "sparse_cross_entropy": ((ROWS, tensor_type(int32, (B,))), {}),

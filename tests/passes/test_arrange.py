@@ -297,3 +297,46 @@ def test_sums_of_narrow_floats_are_scattered_in_a_wider_type():
         result = check(lambda *args: scatter(*args, axes=(0,), mode=mode), x, y, i)  # noqa: B023
         assert ("cast" in names(result)) == is_wide
         assert is_native(result.results[0])
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "min", "product"])
+@pytest.mark.parametrize(
+    "shape, axes, first",
+    [
+        ((8, 32, 32, 3), (0, 1, 2), (1, 2)),
+        ((9, 2000), (0, 1), (1,)),
+        ((2, 3, 5, 1100), (0, 1, 2, 3), (3,)),
+        ((4, 9, 1100), (1, 2), (2,)),
+    ],
+)
+def test_many_to_few_in_parts(name, shape, axes, first):
+    x = 1 + random(*shape) / 1000
+    result = check(lambda x: vocabulary[name](x, axes=axes), x, tolerance=1e-4)
+    assert next(node.attributes["axes"] for node in result.order()[1:]) == first
+    assert names(result) == [name] * 2
+
+
+@pytest.mark.parametrize(
+    "shape, axes, dtype",
+    [
+        ((7, 5000), (0, 1), np.float32),  # few parts
+        ((100, 1000), (0, 1), np.float32),  # short ones
+        ((100, 5000), (1,), np.float32),  # one axis
+        ((8, 2000, 600), (0, 1), np.float32),  # many results
+        ((9, 2000), (0, 1), np.float16),  # parts would be rounded
+        ((0, 2000), (0, 1), np.float32),
+    ],
+)
+def test_reductions_that_stay_whole(shape, axes, dtype):
+    function = build("f", [tensor_type(as_dtype(np.dtype(dtype)), shape)],
+                     lambda x: vocabulary["sum"](x, axes=axes))  # fmt: skip
+    assert names(verify(arrange(function))) == ["sum"]
+
+
+def test_a_batch_of_any_size_is_summed_in_parts():
+    function = build("f", [tensor_type(float32, (named("b"), 40, 40))],
+                     lambda x: vocabulary["sum"](x, axes=(0, 1, 2)))  # fmt: skip
+    result = verify(arrange(function))
+    assert names(result) == ["sum"] * 2
+    x = random(3, 40, 40)
+    np.testing.assert_allclose(run(result, x)[0], x.sum(), rtol=1e-5)

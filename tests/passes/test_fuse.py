@@ -407,3 +407,29 @@ def test_the_training_step_of_a_small_network(golden):
     for stage in PIPELINE:
         function = run_pass(stage, function)
     golden("fused_training_step", show(checked(arrange(function))))
+
+
+def test_reductions_of_one_array_share_a_pass():
+    def body(x, y):
+        total = sum_op(x, axes=(0,))
+        return total, sum_op(multiply(x, y), axes=(0,)), sum_op(y, axes=(1,))
+
+    found = parts(fused(body, f32(6, 5), f32(6, 5)))
+    assert sorted(found) == [["multiply", "sum", "sum"], ["sum"]]
+
+
+def test_reductions_that_wait_for_each_other_do_not_share_a_pass():
+    def body(x):
+        center = broadcast(sum_op(x, axes=(0,)), shape=x.shape, axes=(1,))
+        return sum_op(multiply(subtract(x, center), x), axes=(0,))
+
+    assert len(parts(fused(body, f32(6, 5)))) == 2
+
+
+def test_a_dear_value_is_not_computed_for_each_place_it_is_spread_to():
+    def body(x, scale):
+        return multiply(x, broadcast(exp(scale), shape=x.shape, axes=tuple(range(scale.type.rank))))
+
+    assert parts(fused(body, f32(6, 5), f32(6))) == [["exp"], ["broadcast", "multiply"]]
+    # One number for all elements is computed once anyway.
+    assert parts(fused(body, f32(6, 5), f32())) == [["broadcast", "exp", "multiply"]]

@@ -4,7 +4,7 @@ A backend may take a composite whole or have it spelled out; `evaluate` is writt
 `expand`, so that each checks the other.
 
     relu(x)  softplus(x)  log_sigmoid(x)  silu(x)  gelu(x, approximate=false)
-    softmax(x, axes=...)  log_softmax(x, axes=...)  logsumexp(x, axes=...)
+    softmax(x, axes=...)  log_softmax(x, axes=...)  logsumexp(x, axes=...)  variance(x, axes=...)
     cross_entropy(logits, probabilities)        f32[N,C], f32[N,C] -> f32[N]
     sparse_cross_entropy(logits, labels)        f32[N,C], i32[N] -> f32[N]
     binary_cross_entropy(logits, targets)       f32[N], f32[N] -> f32[N]
@@ -158,14 +158,9 @@ def mean(x: Node, axes: Sequence[int]) -> Node:
 
 
 def moments(x: Node, axes: Sequence[int]) -> tuple[Node, Node]:
-    """The mean and the variance along some axes, which leave the shape; 16 bits give float32.
-
-    The variance is the mean square distance from the mean, in two passes: nothing cancels.
-    """
+    """The mean and the variance along some axes, which leave the shape; 16 bits give float32."""
     (x,) = _wide(x)
-    center = mean(x, axes)
-    distance = subtract(x, spread(center, x, axes))
-    return center, mean(multiply(distance, distance), axes)
+    return mean(x, axes), variance(x, axes=tuple(axes))
 
 
 def _check_steering(name: str, what: str, given: TensorType, x: TensorType) -> None:
@@ -470,7 +465,7 @@ log_softmax = _rowwise(
 )
 
 
-def _infer_logsumexp(x: TensorType, axes: tuple[int, ...]) -> TensorType:
+def _infer_reduced(x: TensorType, axes: tuple[int, ...]) -> TensorType:
     return x.with_shape(tuple(x.shape[axis] for axis in others(axes, x.rank)))
 
 
@@ -497,10 +492,38 @@ def _differentiate_logsumexp(dy: Node, y: Node, x: Node, axes: tuple[int, ...]) 
 logsumexp = _rowwise(
     "logsumexp",
     "The logarithm of the sum of exp(x) along some axes; minus infinity where there is nothing.",
-    _infer_logsumexp,
+    _infer_reduced,
     _evaluate_logsumexp,
     _expand_logsumexp,
     _differentiate_logsumexp,
+)
+
+
+def _distance(x: Node, axes: tuple[int, ...]) -> Node:
+    """x less its mean along some axes."""
+    return subtract(x, spread(mean(x, axes), x, axes))
+
+
+def _expand_variance(x: Node, *, axes: tuple[int, ...]) -> Node:
+    # The distances from the mean in a second pass: nothing cancels.
+    distance = _distance(x, axes)
+    return mean(multiply(distance, distance), axes)
+
+
+def _differentiate_variance(dy: Node, y: Node, x: Node, axes: tuple[int, ...]) -> Node:
+    # What x does to the mean does nothing to the sum of squares, which is least there.
+    count = size_of(tuple(x.shape[axis] for axis in axes))
+    share = divide(multiply(dy, full_like(dy, 2)), _number_of(count, dy.dtype, dy.shape))
+    return multiply(spread(share, x, axes), _distance(x, axes))
+
+
+variance = _rowwise(
+    "variance",
+    "The mean square distance from the mean along some axes.",
+    _infer_reduced,
+    lambda x, axes: np.var(x, axis=axes),
+    _expand_variance,
+    _differentiate_variance,
 )
 
 # One hot ------------------------------------------------------------------------------------------
@@ -818,8 +841,8 @@ def _inverse_deviation(variance: Node, epsilon: Node) -> Node:
 
 def _standardise(x: Node, epsilon: Node, axes: Sequence[int]) -> tuple[Node, Node]:
     """(x - mean) / deviation along some axes, and 1 / deviation, which lacks them."""
-    center, variance = moments(x, axes)
-    inverse = _inverse_deviation(variance, epsilon)
+    center, square = moments(x, axes)
+    inverse = _inverse_deviation(square, epsilon)
     return multiply(subtract(x, spread(center, x, axes)), spread(inverse, x, axes)), inverse
 
 
@@ -1013,6 +1036,29 @@ def _expand_batch_norm(
     return _scaled(distance, factor, beta, (axis,))
 
 
+def _differentiate_batch_norm(
+    dy, y, x: Node, center: Node, square: Node, gamma: Node, beta: Node, epsilon: Node, *, axis: int
+):
+    wide_dy, wide, wide_center, wide_square, wide_gamma = _wide(dy, x, center, square, gamma)
+    lead = others((axis,), x.type.rank)
+    distance = subtract(wide, broadcast(wide_center, shape=x.shape, axes=(axis,)))
+    dbeta = sum_op(wide_dy, axes=lead)
+    along = sum_op(multiply(wide_dy, distance), axes=lead)
+    inverse = _inverse_deviation(wide_square, epsilon)
+    factor = multiply(wide_gamma, inverse)
+    dx = _scaled(wide_dy, factor, None, (axis,))
+    pull = multiply(multiply(factor, along), multiply(inverse, inverse))
+    dsquare = multiply(pull, full_like(pull, -0.5))
+    return (
+        to(dx, x.dtype),
+        to(negative(multiply(factor, dbeta)), center.dtype),
+        to(dsquare, square.dtype),
+        to(multiply(along, inverse), gamma.dtype),
+        to(dbeta, beta.dtype),
+        sum_op(dsquare, axes=(0,)),
+    )
+
+
 def _sample_batch_norm():
     def sample(shape, axis, dtype, own=None):
         channels = (shape[axis],)
@@ -1057,6 +1103,7 @@ batch_norm = declare(
         infer=_infer_batch_norm,
         evaluate=evaluate_wide(_evaluate_batch_norm),
         arity=6,
+        gradient=_differentiate_batch_norm,
         attributes={"axis": Integer()},
         expand=in_wide(_expand_batch_norm),
         samples=_sample_batch_norm,

@@ -1,4 +1,4 @@
-"""Operations in the forms that one nest of loops computes; every change is exact.
+"""Operations in the forms that one nest of loops computes; exact, but for the order of long sums.
 
 conv(x, k, input_dilation=d)              one convolution for each of the d phases of the result;
                                           with strides of its own conv(pad(x, 0, interior=d-1), k)
@@ -14,6 +14,7 @@ window_scatter, window_pick of windows that touch and do not overlap
                                           extremum, found by two reductions: no index arrays
 argmax(x), argmin(x)                      min of the places where x is its extremum
 scatter of 16-bit sums and products       the same in float32, rounded once
+sum, product, max, min of many to few     of each step of the first axes, and then of those
 """
 
 from collections.abc import Callable, Sequence
@@ -44,13 +45,19 @@ from thalweg.ops.elementwise import (
 )
 from thalweg.ops.index import scatter
 from thalweg.ops.movement import concatenate, iota, pad, reshape, slice, transpose
-from thalweg.ops.reduce import argmax, argmin, highest, lowest
+from thalweg.ops.reduce import argmax, argmin, highest, lowest, product
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.reduce import min as min_op
 from thalweg.ops.window import window_max, window_min, window_pick, window_scatter, window_sum
 
 MOST_PLACES = 12
 """Places of a window that are compared one by one: more make more nodes than a kernel takes."""
+FEW_RESULTS = 512
+"""Results of a reduction up to which it has too few tasks for threads to share."""
+LONG_PART = 1024
+"""Elements in each part of a reduction that is done in parts."""
+FEW_PARTS = 8
+"""Parts from which a reduction is done in parts."""
 REDUCERS = (window_sum, window_max, window_min)
 
 
@@ -171,6 +178,23 @@ def _reducer(node: Node, x: Node) -> Node | None:
         outside = lowest(x.dtype.numpy) if node.op is window_max else highest(x.dtype.numpy)
     spread = _spread(x, outside, dilation)
     return node.op(spread, **(attrs | {"input_dilation": (1,) * len(dilation)}))
+
+
+def _in_parts(node: Node, x: Node) -> Node | None:
+    """Many elements to few results: a result for each step of the first axes, and then of those."""
+    axes = node.attributes["axes"]
+    is_short = x.dtype.is_float and x.dtype.bits < 32  # parts would be rounded to it
+    if is_short or not isinstance(node.type.size, int) or node.type.size > FEW_RESULTS:
+        return None
+    for count in range(1, len(axes)):
+        outer, inner = axes[:count], axes[count:]
+        parts, part = (prod(x.shape[axis] for axis in each) for each in (outer, inner))
+        if isinstance(part, int) and part < LONG_PART:
+            return None
+        if not isinstance(parts, int) or parts >= FEW_PARTS:
+            first = node.op(x, axes=inner)
+            return node.op(first, axes=outer)  # these come before the inner ones, and stay
+    return None
 
 
 def _position(node: Node, x: Node) -> Node | None:
@@ -339,4 +363,5 @@ RULES: dict[Op, Callable[..., Node | None]] = {
     argmin: _position,
     scatter: _scatter_narrow,
     **dict.fromkeys(REDUCERS, _reducer),
+    **dict.fromkeys((sum_op, max_op, min_op, product), _in_parts),
 }

@@ -79,20 +79,28 @@ class _Fusion:
     def _choose_roots(self) -> None:
         stored = set(self.function.results)
         weight: dict[Node, int] = {}
-        # Nodes of the expression that computes a value, and of what its users repeat of it.
+        # Nodes of the expression that computes a value, of what its users repeat of it, and of what
+        # is left of that at other places than its own, where reductions are stored.
         whole: dict[Node, int] = {}
         length: dict[Node, int] = {}
+        elsewhere: dict[Node, int] = {}
         for node in self.order:
             name = node.op.name
             own = DEAR if name in COSTLY or name in CONTRACTIONS else int(name not in FREE)
             inner = [arg for arg in node.args if self._is_inside(arg)]
             weight[node] = own + sum(weight[arg] for arg in inner)
+            counted = length if self._keeps_places(node) or name in REDUCTIONS else elsewhere
+            whole[node] = length[node] = 1 + sum(counted[arg] for arg in inner)
+            elsewhere[node] = 1 + sum(elsewhere[arg] for arg in inner)
             if self._signature(node) is not None:
                 weight[node] = 0  # stored wherever two kernels need it: never done again
-            whole[node] = length[node] = 1 + sum(length[arg] for arg in inner)
+                elsewhere[node] = 1
+            if weight[node] >= DEAR and self._spreads(node):
+                weight[node] = 0  # of what is stored for it
+                length[node] = elsewhere[node] = 1
             if length[node] > LONGEST:
                 stored.add(node)
-                length[node] = weight[node] = 1
+                length[node] = weight[node] = elsewhere[node] = 1
         users: dict[Node, list[Node]] = {}
         operands: dict[Node, str] = {}
         for node in self.order:
@@ -108,6 +116,7 @@ class _Fusion:
                     not self._is_inside(user)
                     or self._reads_memory(user)
                     or self._repeats(user, node)
+                    or (weight[node] >= DEAR and self._spreads(user))
                 ):
                     is_root = True
                     continue
@@ -163,6 +172,17 @@ class _Fusion:
             return False
         is_cheap = node.op.name in FREE and not node.args
         return not is_cheap and not is_known_at_least(node.type.size - user.type.size, 0)
+
+    @staticmethod
+    def _spreads(user: Node) -> bool:
+        """True for a broadcast that asks for each of several elements many times.
+
+        What is the same for all elements is computed before the loops.
+        """
+        if user.op.name != "broadcast":
+            return False
+        few, many = user.args[0].type.size, user.type.size
+        return not any(is_known_equal(*pair) for pair in ((few, 1), (few, many), (many, 0)))
 
     @staticmethod
     def _operand(user: Node, node: Node) -> str | None:
@@ -338,6 +358,30 @@ class _Fusion:
             else:
                 groups[node] = kernel
                 level[node] = depth + 1
+        return self._beside(groups, level)
+
+    def _beside(self, groups: dict[Node, _Kernel], level: dict[Node, int]) -> dict[Node, _Kernel]:
+        """Reductions over the same axes of what they both read done in one pass over it."""
+        alike: dict[tuple, list[_Kernel]] = {}
+        for group in dict.fromkeys(groups.values()):
+            root = group.roots[0]
+            if group.signature is not None and len(group.signature) == 2:
+                alike.setdefault((level[root], group.signature, root.shape), []).append(group)
+        for (_, (whole, _), _), members in alike.items():
+            while len(members) > 1:
+                first = members.pop(0)
+                read = {each for each in self._group_inputs(first) if each.shape == whole}
+                joined = [first]
+                length = first.length
+                for other in list(members):
+                    is_short = length + other.length <= LONGEST
+                    if is_short and not read.isdisjoint(self._group_inputs(other)):
+                        members.remove(other)
+                        joined.append(other)
+                        length += other.length
+                if len(joined) > 1:
+                    roots = [root for each in joined for root in each.roots]
+                    groups.update(dict.fromkeys(roots, _Kernel(roots, first.signature, length)))
         return groups
 
     def _inputs(self, root: Node) -> dict[Node, bool]:

@@ -54,10 +54,7 @@ def cost_of(node: Node) -> Cost:
     if isinstance(op.cost, Absent):
         flops: Any = 0
         if op.expand:
-            args = set(node.args)
-            expanded = op.expand(*node.args, **node.attributes)
-            inner = [each for each in postorder([expanded], args) if each not in args]
-            flops = sum((cost_of(each).flops for each in inner), 0)
+            flops = sum((cost_of(each).flops for each in _spelled(node)), 0)
     elif op.higher_order:
         return op.cost(*types, result=node.type, count=cost, **node.attributes)
     else:
@@ -68,3 +65,21 @@ def cost_of(node: Node) -> Cost:
         sum((type.bytes for type in types), 0),
         sum((type.bytes for type in results), 0),
     )
+
+
+def _spelled(node: Node) -> list[Node]:
+    """What a composite is computed by; what composites inside of it have in common counts once."""
+    seen = set(node.args)
+    found = []
+    pending = [node]
+    while pending:
+        each = pending.pop()
+        if each in seen:
+            continue
+        seen.add(each)
+        if each.op.expand:
+            pending.append(each.op.expand(*each.args, **each.attributes))
+        else:
+            found.append(each)
+            pending.extend(each.args)
+    return found
