@@ -155,7 +155,9 @@ class Block:
         high, low = [], []
         for each in (x, y):
             bits = self.bitcast(each, int64)
-            head = self.binary("and", bits, self.like(bits, -(1 << 27)))
+            # Half of the digits, to the nearest: then no product of halves has to be rounded.
+            near = self.add(bits, self.like(bits, 1 << 26))
+            head = self.binary("and", near, self.like(bits, -(1 << 27)))
             high.append(self.bitcast(head, float64))
             low.append(self.subtract(each, high[-1]))
         product = self.multiply(x, y)

@@ -11,13 +11,13 @@ what a task computes is not, so results are the same bit for bit.
 
 import ctypes
 import os
-import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from thalweg.backends.llvm import jit
+from thalweg.backends.llvm.targets import Target, host
 from thalweg.base.errors import ArgumentError, explain
 
 PATIENCE = 500
@@ -40,15 +40,10 @@ TICKET, NEXT, ACTIVE, WATCHING, RINGING, JOB, SERIAL, MOUTH, WORDS = (
 )
 
 PAUSES = {
-    "x86_64": "call void @llvm.x86.sse2.pause()",
-    "AMD64": "call void @llvm.x86.sse2.pause()",
-    "aarch64": "call void @llvm.aarch64.hint(i32 1)",
-    "arm64": "call void @llvm.aarch64.hint(i32 1)",
+    "x86_64": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()\n"),
+    "aarch64": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)\n"),
 }
-DECLARATIONS = {
-    "x86": "declare void @llvm.x86.sse2.pause()\n",
-    "aarch64": "declare void @llvm.aarch64.hint(i32)\n",
-}
+"""What a thread that watches does between two looks, on CPUs that have a word for it."""
 
 SHARE = f"""
 define internal void @share(ptr %state, i64 %worker) {{
@@ -241,9 +236,8 @@ done:
 before the end where a worker was put aside in the midst of its tasks and has to be waited for."""
 
 
-def _text(body: str) -> str:
-    pause = PAUSES.get(platform.machine(), "")
-    declared = next((text for key, text in DECLARATIONS.items() if f".{key}." in pause), "")
+def _text(body: str, target: Target) -> str:
+    pause, declared = PAUSES.get(target.architecture, ("", ""))
     read, write = ("_read", "_write") if os.name == "nt" else ("read", "write")
     for name in (read, write):
         declared += f"declare i64 @{name}(i32, ptr, i64)\n"
@@ -253,7 +247,13 @@ def _text(body: str) -> str:
 
 def with_march(text: str) -> str:
     """LLVM IR that may call `march`, with what that needs."""
-    return _text(OPEN + MARCH.replace("define i64 @march", "define internal i64 @march") + text)
+    march = MARCH.replace("define i64 @march", "define internal i64 @march")
+    return _text(OPEN + march + text, host())
+
+
+def texts(target: Target) -> dict[str, str]:
+    """The LLVM IR of what a worker does, and of what a thread does that has kernels to run."""
+    return {"serve": _text(SERVE, target), "march": _text(OPEN + MARCH, target)}
 
 
 class Team:
@@ -266,9 +266,10 @@ class Team:
         self._held: Any = None
         self._is_taken = threading.Lock()
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._serve = jit.callable_of("serve", _text(SERVE), pointer, ctypes.c_int64)
+        written = texts(host())
+        self._serve = jit.callable_of("serve", written["serve"], pointer, ctypes.c_int64)
         kind = ctypes.CFUNCTYPE(number, *[pointer] * 6, number, number)
-        self._march = kind(jit.load("march", _text(OPEN + MARCH)))
+        self._march = kind(jit.load("march", written["march"]))
         # What sleeping workers read a byte from: it wakes one of them, whatever the system.
         self._state[MOUTH], self._state[MOUTH + 1] = os.pipe()
         self._state[MOUTH + 2] = workers
