@@ -341,6 +341,7 @@ from thalweg.ir.types import (
 )
 from thalweg.ir.types import bool_ as bool
 from thalweg.tools import see
+from thalweg.tools.memory import memory
 from thalweg.tools.profile import profile
 from thalweg.tools.why import why
 
@@ -707,6 +708,7 @@ __all__ = [
     "where",
     "while_loop",
     "why",
+    "memory",
     "profile",
     "xlog1py",
     "xlogy",

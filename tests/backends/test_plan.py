@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from thalweg.backends.llvm import objects
-from thalweg.backends.llvm.plan import LINE, _size, _Space, reserve
+from thalweg.backends.llvm.memory import empty, reserve
+from thalweg.backends.llvm.plan import LINE, _size, _Space
 from thalweg.backends.llvm.program import Program
+from thalweg.base.errors import OutOfMemoryError
 from thalweg.ir.function import build
 from thalweg.ir.leaves import items
 from thalweg.ir.types import float32, tensor_type
@@ -80,6 +82,7 @@ def test_a_long_chain_takes_no_more_memory_than_a_short_one():
     short, long = plan_of(Program(chain(2)), x), plan_of(Program(chain(9)), x)
     assert 0 < long.bytes <= short.bytes
     assert long.result_bytes == _size(((6, 10), np.dtype(np.float32)))
+    assert 0 < long.defined_bytes <= short.defined_bytes, "what was sorted is let go of"
 
 
 def test_results_outlive_the_next_run():
@@ -140,8 +143,10 @@ def test_gaps_are_joined_and_used_again():
 
 
 def test_memory_that_is_not_there_is_asked_for_by_name():
-    with pytest.raises(MemoryError, match=r"wants .* MiB for the values between the kernels"):
-        reserve(1 << 60)
+    with pytest.raises(OutOfMemoryError, match=r"wants 1,048,576 MiB for a test(.|\n)*do this"):
+        reserve(1 << 40, "a test", "do this")
+    with pytest.raises(MemoryError, match=r"wants .* MiB for the result of a program"):
+        empty((1 << 57,), np.dtype(np.float32))
 
 
 # Results are written again when nobody holds them -------------------------------------------------

@@ -20,6 +20,13 @@ def target(name: str) -> Any:
     return targets.target(name)
 
 
+def threads() -> int:
+    """How many threads run a kernel that is large enough for them."""
+    from thalweg.backends.llvm.threads import count
+
+    return count()
+
+
 def ceilings() -> Any:
     """What this machine can do at best: `flops` and `bytes` per second, by `threads` threads."""
     from thalweg.backends.llvm.ceilings import ceilings as measured

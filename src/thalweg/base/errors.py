@@ -58,6 +58,10 @@ class OutOfRangeError(ThalwegError, IndexError):
     """An index outside of its axis."""
 
 
+class OutOfMemoryError(ThalwegError, MemoryError):
+    """Memory that the system does not give."""
+
+
 class TraceError(ThalwegError, RuntimeError):
     """Something was asked of a tensor that has no value while a function is being traced.
 

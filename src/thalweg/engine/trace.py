@@ -319,6 +319,15 @@ class TracedFunction:
         variant, tensors, _ = self._found(args, kwargs)
         return variant, _arrays(variant, tensors)
 
+    def stand_ins(self, *args: Any, **kwargs: Any) -> tuple[Variant, list[np.ndarray]]:
+        """As `inputs`, with arrays that have types and shapes alone: no tensor is computed."""
+        variant, _, sizes = self._found(args, kwargs)
+        types = variant.graph.parameter_types
+        return variant, [
+            np.broadcast_to(np.zeros((), type.dtype.numpy), concrete(type.shape, sizes))
+            for type in types
+        ]
+
     def _run(self, variant: Variant, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The results computed now, by the last stage of the trace; variables take theirs."""
         arrays = _arrays(variant, tensors)

@@ -14,6 +14,7 @@ run step by step from Python.
 
 import ctypes
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 
 from thalweg.backends.llvm import jit, objects, threads
 from thalweg.backends.llvm.memory import empty
-from thalweg.backends.llvm.plan import Plan, Workspace
+from thalweg.backends.llvm.plan import WORD, Plan, Workspace
 from thalweg.ir.function import Function
 from thalweg.ir.node import Node
 from thalweg.transforms.evaluate import bind_sizes, concrete
@@ -148,6 +149,17 @@ class Loop:
         # Not ascontiguousarray, which gives a number an axis.
         args = tuple(np.asarray(each, order="C") for each in args)
         return self._direct(args) if self.is_direct else self._stepwise(args)
+
+    def working_bytes(self, workers: int) -> int:
+        """What a run by so many threads takes besides its arguments and results."""
+        plan = self.plan
+        total = plan.working_bytes(workers)
+        if not self.is_direct:
+            return total + 2 * plan.result_bytes
+        stacked = plan.results[self.carries :]
+        passing = [plan.layouts[each] for each in plan.outputs if each not in stacked]
+        total += sum(2 * math.prod(shape) * dtype.itemsize for shape, dtype in passing)
+        return total + WORD * self.length * sum(map(len, plan.slots.values()))
 
     # All steps in one call ------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ import threading
 
 import numpy as np
 
+from thalweg.base.errors import OutOfMemoryError, explain
+
 LENT = 1 << 16
 """Bytes from which an array is lent; below that the system's own allocator is as fast."""
 STOCK = 1 << 28
@@ -53,6 +55,15 @@ def _give_back(memory: np.ndarray) -> None:
             _stock.setdefault(memory.size, []).append(memory)
 
 
+def reserve(size: int, purpose: str, do: str = "") -> np.ndarray:
+    """So many bytes of memory. Raises OutOfMemoryError, saying how many were wanted for what."""
+    try:
+        return np.empty(size, np.uint8)
+    except MemoryError:
+        wanted = f"{size / 2**20:,.0f} MiB for {purpose}"
+        raise OutOfMemoryError(explain("memory", wanted, "less from the system", do)) from None
+
+
 def _take(size: int) -> np.ndarray:
     global _bytes
     with _lock:
@@ -60,7 +71,7 @@ def _take(size: int) -> np.ndarray:
         if found:
             _bytes -= size
             return found.pop()
-    return np.empty(size, np.uint8)
+    return reserve(size, "the result of a program", "Use a smaller batch.")
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

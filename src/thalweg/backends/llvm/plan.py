@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.backends.llvm import jit, objects, threads
-from thalweg.backends.llvm.memory import LINE, empty
-from thalweg.base.errors import explain
+from thalweg.backends.llvm.memory import LINE, empty, reserve
 from thalweg.ir.function import all_nodes, inner_functions
 from thalweg.ir.node import Node
 from thalweg.ops.control import callback
+from thalweg.passes.families import VIEWS
 from thalweg.transforms.evaluate import concrete, prepared
 
 if TYPE_CHECKING:
+    from thalweg.backends.llvm.loops import Loop
     from thalweg.backends.llvm.program import Kernel, Step
     from thalweg.loops.nest import Nest
 
@@ -84,8 +85,8 @@ class Plan:
     """What a program does for arrays of one set of shapes.
 
     `bytes` is the size of the block that holds the values between its kernels, `scratch` what a
-    thread needs besides, `result_bytes` the size of the results: what a run takes besides its
-    arguments.
+    thread needs besides, `defined_bytes` what definitions give at most at one time, and
+    `result_bytes` the size of the results: what a run takes besides its arguments.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Plan:
         self.layouts: dict[int, Layout] = {}
         self.launches: list[Launch] = []
         self.words: list[list[int]] = []
+        self.loops: list[Loop] = []
         self.actions: list[tuple[Step, Callable[..., Any] | None, int]] = []
         for step in steps:
             self._enter(step, sizes)
@@ -104,7 +106,9 @@ class Plan:
         self.most_work = max((launch.work for launch in self.launches), default=0)
         self.is_big = self.most_work >= WORTH_THREADS
         self.defines = any(definition is not None for _, definition, _ in self.actions)
-        self.places, self.bytes = self._placed()
+        last = self._last_uses()
+        self.places, self.bytes = self._placed(last)
+        self.ending, self.defined_bytes = self._defined(last, sizes)
         self.slots = self._slots()
         self.outputs = [
             number
@@ -119,7 +123,7 @@ class Plan:
         self.starts = (ctypes.c_int64 * len(starts))(*starts)
         words = [word for slots in entered for word in slots]
         self.entered = (ctypes.c_int64 * max(1, len(words)))(*words)
-        self._phases: list[tuple[int, int, Any]] | None = None
+        self._phases: list[tuple[int, int, Any, list[int]]] | None = None
         self._free: list[Workspace] = []
         count = max(1, len(self.launches))
         self.entries = (ctypes.c_void_p * count)(
@@ -139,7 +143,10 @@ class Plan:
         if step.kernel is not None:
             launch = Launch(step.kernel, sizes)
         else:
-            definition = step.loop(sizes) or prepared(step.node, sizes)
+            loop = step.loop(sizes)
+            if loop is not None:
+                self.loops.append(loop)
+            definition = loop or prepared(step.node, sizes)
         is_fixed = not step.args and _bytes(step.node, sizes) <= KEPT_BYTES
         if is_fixed and not _calls_host(step.node):
             if launch is not None:
@@ -159,12 +166,9 @@ class Plan:
         self.launches.append(launch)
         self.words.append([*step.args, *step.results, *([SCRATCH] if launch.scratch else [])])
 
-    def _placed(self) -> tuple[dict[int, int], int]:
-        """The places in the block of values that only this plan sees, and the block's size.
-
-        A value keeps its place from the step that makes it to the last that needs it; a definition
-        may give views of its arguments, which therefore live as long as what it gives.
-        """
+    def _last_uses(self) -> dict[int, int]:
+        """For each value that is no result, the last action that needs it; a definition may give
+        views of its arguments, which therefore live as long as what it gives."""
         last: dict[int, int] = {}
         for index, (step, _, _) in enumerate(self.actions):
             for number in (*step.args, *step.results):
@@ -176,6 +180,59 @@ class Plan:
                     last[number] = max(last[number], end)
         for number in self.results:
             last.pop(number, None)
+        return last
+
+    def _defined(
+        self, last: Mapping[int, int], sizes: Mapping[str, int]
+    ) -> tuple[dict[int, list[int]], int]:
+        """What definitions have given and nobody needs after each action; and how many bytes of
+        it there are at most at one time."""
+        ending: dict[int, list[int]] = {}
+        held: dict[int, int] = {}
+        total = most = 0
+        for index, (step, definition, _) in enumerate(self.actions):
+            if definition is not None:
+                # Of several results it is not known which is how large: the first stands for all.
+                number = step.results[0]
+                held[number] = 0 if step.node.op.name in VIEWS else _bytes(step.node, sizes)
+                total += held[number]
+                most = max(most, total)
+                for each in step.results:
+                    if each in last:
+                        ending.setdefault(last[each], []).append(each)
+            total -= sum(held.pop(number, 0) for number in ending.get(index, ()))
+        return ending, most
+
+    def working_bytes(self, workers: int) -> int:
+        """What a run by so many threads takes besides its arguments and results."""
+        loops = sum(loop.working_bytes(workers) for loop in self.loops)
+        return self.bytes + self.scratch * workers + self.defined_bytes + loops
+
+    def largest(self, most: int) -> list[tuple["Step", int]]:
+        """Of the values in the block while most of it is in use, the largest, with what makes
+        them."""
+        last = self._last_uses()
+        living: dict[int, tuple[Step, int]] = {}
+        fullest: list[tuple[Step, int]] = []
+        for index, (step, _, launch) in enumerate(self.actions):
+            for number in step.results if launch >= 0 else ():
+                if number in self.places:
+                    living[number] = step, _size(self.layouts[number])
+            found = list(living.values())
+            if sum(size for _, size in found) > sum(size for _, size in fullest):
+                fullest = found
+            living = {number: each for number, each in living.items() if last[number] > index}
+        return sorted(fullest, key=lambda each: -each[1])[:most]
+
+    def kept_bytes(self) -> int:
+        """What is kept between runs: blocks, and arrays for results."""
+        return sum(space.kept_bytes() for space in self._free)
+
+    def _placed(self, last: Mapping[int, int]) -> tuple[dict[int, int], int]:
+        """The places in the block of values that only this plan sees, and the block's size.
+
+        A value keeps its place from the step that makes it to the last that needs it.
+        """
         places: dict[int, int] = {}
         space = _Space()
         ending: dict[int, list[int]] = {}
@@ -202,22 +259,24 @@ class Plan:
                 word += 1
         return slots
 
-    def phases(self) -> list[tuple[int, int, Any]]:
-        """Ranges of launches, (first, last, None), and (-1, -1, action) for definitions."""
+    def phases(self) -> list[tuple[int, int, Any, list[int]]]:
+        """Ranges of launches, (first, last, None, gone), and (-1, -1, action, gone) for
+        definitions; `gone` are the values of definitions that nobody needs any more then."""
         if self._phases is None:
-            found: list[tuple[int, int, Any]] = []
-            start = -1
-            for action in self.actions:
-                launch = action[2]
+            found: list[tuple[int, int, Any, list[int]]] = []
+            start, gone = -1, []
+            for index, action in enumerate(self.actions):
+                launch, ends = action[2], self.ending.get(index, [])
                 if launch >= 0:
                     start = launch if start < 0 else start
+                    gone += ends
                     continue
                 if start >= 0:
-                    found.append((start, self._next(action), None))
-                    start = -1
-                found.append((-1, -1, action))
+                    found.append((start, self._next(action), None, gone))
+                    start, gone = -1, []
+                found.append((-1, -1, action, ends))
             if start >= 0:
-                found.append((start, len(self.launches), None))
+                found.append((start, len(self.launches), None, gone))
             self._phases = found
         return self._phases
 
@@ -253,11 +312,13 @@ class Plan:
             return results
         values: dict[int, np.ndarray] = self.known | dict(enumerate(given))
         values |= zip(self.outputs, outputs, strict=True)
-        for first, last, action in () if self.started else self.phases():
+        for first, last, action, gone in () if self.started else self.phases():
             if action is not None:
                 self._define(action, space, values)
             else:
                 self._kernels(first, last, space, team, values)
+            for number in gone:
+                del values[number]
         self.give_back(space)
         return [values[number] for number in self.results]
 
@@ -326,7 +387,11 @@ class Workspace:
     def __init__(self, plan: Plan, workers: int):
         self.plan = plan
         self.workers = workers
-        self.memory = reserve(plan.bytes + plan.scratch * workers + LINE)
+        self.memory = reserve(
+            plan.bytes + plan.scratch * workers + LINE,
+            "the values between the kernels of a program",
+            "Use a smaller batch, or keras.remat to compute values again instead.",
+        )
         self.zero = -self.memory.ctypes.data % LINE
         base = self.memory.ctypes.data + self.zero
         places = plan.places | {SCRATCH: plan.bytes}
@@ -361,6 +426,10 @@ class Workspace:
             tasks=plan.tasks,
             launches=plan.started,
         )
+
+    def kept_bytes(self) -> int:
+        """The bytes of the block and of the arrays for results."""
+        return self.memory.nbytes + len(self.lent) * self.plan.result_bytes
 
     def start(self, given: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Enter the arguments and arrays for results, and run the kernels of a short plan.
@@ -452,21 +521,6 @@ class _Space:
                 end = gap[0] + gap[1]
                 self.gaps.remove(gap)
         self.gaps.append((start, end - start))
-
-
-def reserve(size: int) -> np.ndarray:
-    """So many bytes of memory. Raises MemoryError, saying how many were wanted."""
-    try:
-        return np.empty(size, np.uint8)
-    except MemoryError:
-        raise MemoryError(
-            explain(
-                "memory",
-                f"{size / 2**20:,.0f} MiB for the values between the kernels of a program",
-                "less from the system",
-                "Use a smaller batch, or keras.remat to compute values again instead.",
-            )
-        ) from None
 
 
 def _alone(launch: Launch) -> list[np.ndarray]:

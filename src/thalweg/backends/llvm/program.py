@@ -248,6 +248,10 @@ class Program:
         """The results for arrays that fit the parameters' types."""
         return self.plan(arrays).run(arrays)
 
+    def kept_bytes(self, plan: Plan) -> int:
+        """What the plans for other shapes than a plan's keep for the next of their runs."""
+        return sum(each.kept_bytes() for each in self._plans.values() if each is not plan)
+
     def plan(self, arrays: Sequence[np.ndarray]) -> Plan:
         """The plan for arrays of these shapes."""
         key = tuple([(array.shape, array.dtype) for array in arrays])
