@@ -309,8 +309,22 @@ def test_sliced_sums(batch, places, channels, filters, window, stride, padding, 
         x, y = (generator.integers(-9, 9, each).astype(dtype.numpy) for each in shapes)
         (found,), (wanted,) = program.run(x, y), run(program.function, x, y)
         assert np.array_equal(found, wanted)
-    (kernel,) = program.kernels
-    assert kernel.nest.slices is not None
+    assert program.kernels[0].nest.slices is not None
+
+
+def test_sums_in_parts_give_equal_bits_for_any_number_of_threads(monkeypatch):
+    types = [tensor_type(float32, (named("b"), 20))] * 2
+    function = build("f", types, lambda x, y: dot(x, y, contract=((0,), (0,))))
+    program = Program(function)
+    assert [kernel.nest.parts for kernel in program.kernels] == [8, 0]
+    for size in (1, 7, 100, 5000):
+        arrays = random(0, (size, 20), (size, 20))
+        found = []
+        for count in (1, 2, 3, 8):
+            monkeypatch.setenv("THALWEG_THREADS", str(count))
+            found.append(program.run(*arrays)[0])
+        assert len({each.tobytes() for each in found}) == 1
+        np.testing.assert_allclose(found[0], run(function, *arrays)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_a_move_of_a_computed_value_is_a_kernel_and_a_reshape_of_a_stored_one_a_view():

@@ -1,13 +1,8 @@
 """Nests of loops as text, what is refused, and that every target takes what is emitted."""
 
-import functools
-
 import pytest
-from llvmlite import binding
 
 import thalweg.ops.vocabulary  # noqa: F401  declares every op
-from thalweg.backends.llvm import emit as emitter
-from thalweg.backends.llvm.jit import Machine
 from thalweg.base.errors import ArgumentError
 from thalweg.ir.dim import named
 from thalweg.ir.function import Function, build
@@ -229,40 +224,3 @@ def test_a_parameter_from_elsewhere_is_refused():
     inner = build("f", [f32(3)], exp)
     with pytest.raises(ArgumentError, match="its own parameters"):
         lower(Function("f", (), inner.results))
-
-
-# Targets ------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def targets():
-    binding.initialize_all_targets()
-    binding.initialize_all_asmprinters()
-    return {
-        128: ("x86_64-unknown-linux-gnu", "nehalem", ""),
-        256: ("x86_64-unknown-linux-gnu", "haswell", ""),
-        512: ("x86_64-unknown-linux-gnu", "skylake-avx512", ""),
-        "aarch64": ("aarch64-unknown-linux-gnu", "generic", "+neon"),
-        "wasm32": ("wasm32-unknown-unknown", "generic", "+simd128"),
-    }
-
-
-@pytest.mark.parametrize("target", [128, 256, 512, "aarch64", "wasm32"])
-def test_every_target_takes_what_is_emitted(monkeypatch, target):
-    bits = target if isinstance(target, int) else 128
-    registers = 32 if bits == 512 else 16
-    host = Machine("any", "", bits, registers)
-    monkeypatch.setattr(emitter, "machine", lambda: host)
-    triple, cpu, features = targets()[target]
-    machine = binding.Target.from_triple(triple).create_target_machine(
-        cpu=cpu, features=features, opt=1
-    )
-    for name, function in KERNELS.items():
-        nest = schedule(lower(function), host.lanes(32), registers)
-        text = emitter.emit(nest)
-        if nest.vector and name != "mixed":
-            assert f"<{bits // 32} x " in text, name
-        module = binding.parse_assembly(text)
-        module.triple = triple
-        module.verify()
-        assert name.encode() in machine.emit_object(module), name

@@ -12,6 +12,7 @@ from thalweg.loops.lower import lower
 from thalweg.loops.schedule import (
     best_rows,
     coalesce,
+    divide_sums,
     factor_along,
     is_contraction,
     jam,
@@ -198,13 +199,40 @@ def gradient_of_kernel(batch, places=11, rows=32, columns=64, window=3):
 def test_slice_sums_marks_the_axes_around_and_within():
     tiled = jam(vectorize(PRODUCT, "i1"), "i0", 4, 2)
     assert text(slice_sums(tiled, 1, 2, ())).splitlines()[3] == "      for k0 in 5 sliced by 2"
-    long = schedule(gradient_of_kernel(named("b")))
-    assert text(long).splitlines()[1:3] == ["    for i1 in 3 swept", "      for i2 in 3 swept"]
+    long = schedule(gradient_of_kernel(named("b"), columns=250))
+    assert text(long).splitlines()[1:3] == ["    for i1 in 3", "      for i2 in 3 swept"]
     assert text(long).splitlines()[5:7] == [
-        "          for k2 in b sliced by 5",
+        "          for k2 in b sliced",
         "            for k0 in 11",
     ]
-    assert [long.block, long.packed] == [(1, 1), ()]
+    assert [long.block, long.packed] == [(3, 2), ()]
+
+
+def test_divide_sums_gives_each_part_a_result_of_its_own():
+    tiled = slice_sums(jam(vectorize(PRODUCT, "i1"), "i0", 4, 2), 1, 2, ())
+    divided = divide_sums(tiled, 3)
+    assert [each.shape for each in divided.outputs] == [(3, 8, 64)]
+    lines = text(divided).splitlines()
+    assert lines[0] == "  for part in 3 parallel"
+    assert lines[4].endswith("for k0 in 5 sliced by 2 in 3 parts")
+    assert "512*part" in lines[-1]
+
+
+def test_divide_sums_refuses():
+    tiled = jam(vectorize(PRODUCT, "i1"), "i0", 4, 2)
+    with pytest.raises(ArgumentError, match="slices, and a result of known size"):
+        divide_sums(tiled, 3)
+    sliced = slice_sums(tiled, 1, 2, ())
+    with pytest.raises(ArgumentError, match="two parts or more"):
+        divide_sums(sliced, 1)
+    with pytest.raises(ArgumentError, match="slices, and a result of known size"):
+        divide_sums(divide_sums(sliced, 3), 3)
+
+
+def test_the_recipe_divides_long_sums_of_few_results():
+    few = schedule(gradient_of_kernel(64))
+    assert few.parts and few.swept == ("i1", "i2")
+    assert not schedule(gradient_of_kernel(64, columns=250)).parts, "many results"
 
 
 def test_slice_sums_refuses():

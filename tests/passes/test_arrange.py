@@ -16,7 +16,7 @@ from thalweg.ir.types import as_dtype, float32, tensor_type
 from thalweg.ir.verify import verify
 from thalweg.ops.contract import conv, dot
 from thalweg.ops.index import scatter
-from thalweg.ops.movement import slice
+from thalweg.ops.movement import slice, transpose
 from thalweg.ops.reduce import argmax
 from thalweg.ops.window import window_max, window_pick, window_scatter, window_sum
 from thalweg.passes.arrange import arrange
@@ -297,6 +297,40 @@ def test_sums_of_narrow_floats_are_scattered_in_a_wider_type():
         result = check(lambda *args: scatter(*args, axes=(0,), mode=mode), x, y, i)  # noqa: B023
         assert ("cast" in names(result)) == is_wide
         assert is_native(result.results[0])
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (0, 2), (-1, 1)])
+@pytest.mark.parametrize("window, channels", [(3, 3), (2, 7), (5, 2), (1, 4)])
+def test_the_gradient_of_a_kernel_with_few_channels(window, channels, padding, stride):
+    """Against the same convolution with a channel more, which stays as it is."""
+    count = 6
+    places = (count - 1) * stride + window - sum(padding)
+    attrs = PLAIN | {"strides": (1, 1), "padding": ((1, 0), padding), "input_dilation": (1, 1),
+                     "kernel_dilation": (2, stride)}  # fmt: skip
+
+    def gradient(x, dy):
+        return conv(transpose(x, axes=(3, 1, 2, 0)), transpose(dy, axes=(1, 2, 0, 3)), **attrs)
+
+    x, dy = random(4, 7, places, channels), random(4, 3, count, 5, seed=1)
+    result = check(gradient, x, dy, tolerance=1e-4)
+    (product,) = [node for node in result.order() if node.op is conv]
+    assert product.shape[:1] == (1,) and product.shape[2] == channels * window
+    many = np.concatenate([x, *[x[..., :1]] * 8], axis=-1)
+    whole = check(gradient, many, dy, tolerance=1e-4)
+    assert names(whole) == ["transpose", "transpose", "conv"]
+    np.testing.assert_allclose(
+        run(result, x, dy)[0], run(whole, many, dy)[0][:channels], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_transposes_that_meet():
+    x = random(2, 3, 4)
+    axes = (2, 0, 1)
+    twice = check(lambda x: transpose(transpose(x, axes=axes), axes=axes), x)
+    assert names(twice) == ["transpose"]
+    back = check(lambda x: transpose(transpose(x, axes=axes), axes=(1, 2, 0)), x)
+    assert names(back) == []
 
 
 @pytest.mark.parametrize("name", ["sum", "max", "min", "product"])

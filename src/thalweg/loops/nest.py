@@ -22,7 +22,9 @@ tiles, and as many vectors of columns, as `block` says (None: all columns), and 
 the factor which walks along the axis is first copied, in the order in which tiles read it. Inner
 axes that are "sliced", the last of them by so many steps, are walked around the tiles of a task,
 whose sums wait in the output from one slice to the next; "swept" outer axes are walked within each
-slice. The steps of outer axes that are "kept" are tasks whatever else is one, in a group of nests.
+slice. Where sums are made in "parts", the first outer axis counts them: each has a share of the
+first inner axis and a result of its own, and another nest adds these up. The steps of outer axes
+that are "kept" are tasks whatever else is one, in a group of nests.
 """
 
 from collections.abc import Sequence
@@ -101,6 +103,7 @@ class Nest:
     packed: tuple[str, ...] = ()
     slices: tuple[int, int] | None = None
     swept: tuple[str, ...] = ()
+    parts: int = 0
     kept: int = 0
 
     def values(self) -> list[Value]:
@@ -162,6 +165,8 @@ def show_nest(nest: Nest) -> str:
             if nest.slices and axis in dict(nest.inner[: nest.slices[0]]):
                 last, count = nest.inner[nest.slices[0] - 1][0], nest.slices[1]
                 words.append(f"sliced by {count}" if axis == last and count > 1 else "sliced")
+            if nest.parts and axis == nest.inner[0][0]:
+                words.append(f"in {nest.parts} parts")
             line(" ".join(words))
             depth += 1
 

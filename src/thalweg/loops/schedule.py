@@ -6,6 +6,8 @@
     widen(nest, vectors)     several vectors of a reduction are done together
     jam(nest, axis, rows, vectors)  several steps of an outer axis, and vectors, are done together
     pack(nest, axis)         a factor is copied into the order in which tiles read it
+    slice_sums(nest, ...)    slices of inner axes are walked around tiles, whose sums wait
+    divide_sums(nest, parts) tasks share the first inner axis, each with sums of its own
     schedule(nest)           the recipe for nests without a recipe of their own
 
 before -> after of coalesce, for a contiguous map:
@@ -58,6 +60,10 @@ LEAST_SLICE = 128
 """Steps of a slice at least, so that loading and storing the sums between costs little."""
 SOME_TASKS = 6
 """Tasks of a sliced nest: each reads what it shares with others again."""
+PARTS = 8
+"""Parts of a sum that threads share, where its results make too few tasks."""
+MOST_PARTED = 1 << 16
+"""Elements of a result up to which there is one of it for each part."""
 FEW_ROWS = 7
 """Rows below which another axis is taken for them, where one has more."""
 
@@ -326,7 +332,7 @@ def _tiled(nest: Nest, lanes: int, registers: int) -> Nest:
     vectors = _vectors(extent, [size for _, size in others], lanes, registers)
     # One register for each row and vector, the vectors that are loaded, and one broadcast.
     most = max(1, (registers - vectors - 1) // vectors if registers > 16 else 12 // vectors)
-    rows = {axis: best_rows(size, min(most, 14)) for axis, size in others}
+    rows = {axis: best_rows(size, min(most, 28 // vectors)) for axis, size in others}
     axis = others[-1][0]
     if rows[axis] < FEW_ROWS:
         # A kernel gradient's last axes are the places of a small kernel: too few to share much.
@@ -354,6 +360,32 @@ def slice_sums(nest: Nest, depth: int, count: int, swept: Sequence[str]) -> Nest
     if not _holds_sums(nest):
         raise ArgumentError(explain("slice_sums", "sums that are stored as they are", nest.name))
     return replace(nest, slices=(depth, count), swept=tuple(swept))
+
+
+def divide_sums(nest: Nest, parts: int) -> Nest:
+    """Give each part of a sliced sum a result of its own, which another nest has to add up.
+
+    before                            after, parts=8
+    for i in 16 rows x8               for part in 8
+      for j in 16 vector                for i in 16 rows x8
+        for k in 4096 sliced by 128       for j in 16 vector
+          r += a[k, i] * b[k, j]            for k in 4096 sliced by 128, 512 for each part
+      out[16*i + j] = r                       r += a[k, i] * b[k, j]
+                                          out[256*part + 16*i + j] = r
+    """
+    size = nest.outputs[0].size
+    if nest.slices is None or nest.parts or not isinstance(size, int):
+        raise ArgumentError(explain("divide_sums", "slices, and a result of known size", nest.name))
+    if parts < 2:
+        raise ArgumentError(explain("divide_sums", "two parts or more", f"{parts}"))
+    (store,), (type,) = nest.stores, nest.outputs
+    return replace(
+        nest,
+        outer=(("part", parts), *nest.outer),
+        outputs=(type.with_shape((parts, *type.shape)),),
+        stores=(replace(store, position=store.position + Affine.axis("part") * size),),
+        parts=parts,
+    )
 
 
 def _holds_sums(nest: Nest) -> bool:
@@ -419,6 +451,11 @@ def _sliced(nest: Nest, lanes: int) -> Nest | None:
     columns, height = -(-panels // parts), -(-tiles // blocks)
     tasks = -(-panels // columns) * -(-tiles // height)
     swept = [name for name, _ in nest.outer if name not in (axis, nest.vector)]
+    first = nest.inner[0][1]
+    is_many = not isinstance(first, int) or first >= PARTS * (count if depth == 1 else 1)
+    if is_many and math.prod(extents.values()) <= MOST_PARTED:
+        nest = replace(nest, block=(tiles, None))
+        return divide_sums(slice_sums(nest, depth, count, swept), PARTS)
     while swept and tasks < SOME_TASKS:
         tasks *= extents[swept.pop(0)]
     nest = replace(nest, block=(height, None if columns >= panels else columns))

@@ -2,6 +2,7 @@
 
 conv(x, k, input_dilation=d)              one convolution for each of the d phases of the result;
                                           with strides of its own conv(pad(x, 0, interior=d-1), k)
+a kernel's gradient, of few channels       the same with places and channels of a line as one axis
 dot(x, y) that sums y's last axis         dot(x, transpose(y)), so that neighbours of y are
                                           neighbours of the result
 window_max(x, input_dilation=d), ..._min, ..._sum
@@ -52,6 +53,10 @@ from thalweg.ops.window import window_max, window_min, window_pick, window_scatt
 
 MOST_PLACES = 12
 """Places of a window that are compared one by one: more make more nodes than a kernel takes."""
+FEW_CHANNELS = 8
+"""Channels from which the gradient of a kernel has rows enough for a tile."""
+LONGEST_LINE = 16
+"""Places along a line, times channels, up to which they are one axis."""
 FEW_RESULTS = 512
 """Results of a reduction up to which it has too few tasks for threads to share."""
 LONG_PART = 1024
@@ -84,7 +89,9 @@ def _has_elements(x: Node) -> bool:
 def _convolution(node: Node, x: Node, kernel: Node) -> Node | None:
     attrs = node.attributes
     dilation = attrs["input_dilation"]
-    if all(each == 1 for each in dilation) or not _has_elements(x):
+    if all(each == 1 for each in dilation):
+        return _by_line(node, x, kernel)
+    if not _has_elements(x):
         return None
     steps = (*attrs["strides"], *attrs["kernel_dilation"])
     numbers = [*kernel.shape[:-2], *(side for pair in attrs["padding"] for side in pair)]
@@ -92,6 +99,48 @@ def _convolution(node: Node, x: Node, kernel: Node) -> Node | None:
         return _by_phase(node, x, kernel)
     spread = _spread(x, 0, (1, *dilation, 1))
     return conv(spread, kernel, **(attrs | {"input_dilation": (1,) * len(dilation)}))
+
+
+def _by_line(node: Node, x: Node, kernel: Node) -> Node | None:
+    """The gradient of a kernel with few input channels: places along a line with their channels.
+
+    In memory the channels of a place lie beside those of the next, so width and channels are one
+    axis, along which the convolution takes steps of as many as there are channels. Then there are
+    more rows for a tile.
+    """
+    attrs = node.attributes
+    rank = node.type.rank
+    if x.op is not transpose or x.attributes["axes"] != (rank - 1, *range(1, rank - 1), 0):
+        return None
+    if attrs["strides"][-1] != 1 or attrs["feature_groups"] != 1 or attrs["batch_groups"] != 1:
+        return None
+    channels, *places, outputs = node.shape
+    batch, *space, _ = x.args[0].shape
+    low, high = attrs["padding"][-1]
+    known = (channels, places[-1], space[-1], low, high)
+    if not all(isinstance(each, int) for each in known) or not _has_elements(x.args[0]):
+        return None
+    if not 1 < channels < FEW_CHANNELS or channels * places[-1] > LONGEST_LINE:
+        return None
+    wide = reshape(x.args[0], shape=(batch, *space[:-1], space[-1] * channels, 1))
+    changed = {
+        "padding": (*attrs["padding"][:-1], (low * channels, high * channels)),
+        "kernel_dilation": (
+            *attrs["kernel_dilation"][:-1],
+            attrs["kernel_dilation"][-1] * channels,
+        ),
+    }
+    found = conv(transpose(wide, axes=x.attributes["axes"]), kernel, **(attrs | changed))
+    split = reshape(found, shape=(*places, channels, outputs))
+    return transpose(split, axes=(rank - 2, *range(rank - 2), rank - 1))
+
+
+def _turned(node: Node, x: Node) -> Node | None:
+    """A transpose of a transpose as one, or none."""
+    if x.op is not transpose:
+        return None
+    axes = tuple(x.attributes["axes"][axis] for axis in node.attributes["axes"])
+    return x.args[0] if axes == tuple(range(len(axes))) else transpose(x.args[0], axes=axes)
 
 
 def _by_phase(node: Node, x: Node, kernel: Node) -> Node:
@@ -356,6 +405,7 @@ def _pick(node: Node, x: Node, y: Node) -> Node | None:
 
 RULES: dict[Op, Callable[..., Node | None]] = {
     conv: _convolution,
+    transpose: _turned,
     dot: _product,
     window_scatter: _scatter,
     window_pick: _pick,

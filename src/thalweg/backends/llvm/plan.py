@@ -75,7 +75,8 @@ class Launch:
 def _work(nest: "Nest", sizes: Mapping[str, int]) -> int:
     """How often the innermost bodies of a nest run; of a contraction, whose tiles have all that
     they need in registers, a part of that."""
-    steps = math.prod(concrete(extent, sizes) for _, extent in (*nest.outer, *nest.inner))
+    outer = nest.outer[1:] if nest.parts else nest.outer
+    steps = math.prod(concrete(extent, sizes) for _, extent in (*outer, *nest.inner))
     if nest.rows and nest.reductions:
         return steps // TILED
     return steps * max(1, len(nest.reductions), len(nest.stores))

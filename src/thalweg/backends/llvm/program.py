@@ -24,7 +24,7 @@ from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.plan import Plan
 from thalweg.backends.llvm.targets import Target, host
 from thalweg.ir.dim import Dim
-from thalweg.ir.function import Function
+from thalweg.ir.function import Function, build
 from thalweg.ir.leaves import item, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.show import show
@@ -34,6 +34,7 @@ from thalweg.loops.group import Item, grouped
 from thalweg.loops.lower import lower
 from thalweg.loops.nest import Nest
 from thalweg.loops.schedule import keep, schedule
+from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.control import call, scan
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
@@ -213,6 +214,10 @@ class Program:
             numbers[node] = self._numbers(len(node.type) if isinstance(node.type, tuple) else 1)
             kernel = kernel_of(node.attrs[0], target) if node.op is call else None
             body = _body(node.attributes["body"], target) if node.op is scan else None
+            if kernel is not None and kernel.nest.parts:
+                parts = self._numbers(1)
+                self.steps.append(Step((node,), kernel, args, parts))
+                kernel, args = _added_up(kernel), parts
             self.steps.append(Step((node,), kernel, args, numbers[node], body))
         self.results = [each for node in self.fused.results for each in numbers[node]]
         self.steps = _by_rows(self.steps, set(self.results), target)
@@ -268,6 +273,12 @@ class Program:
             self._plans.pop(next(iter(self._plans), None), None)
         self._plans[key] = plan
         return plan
+
+
+def _added_up(kernel: Kernel) -> Kernel:
+    """The kernel that adds up the sums that another has made in parts."""
+    function = build(kernel.name, kernel.outputs, lambda parts: sum_op(parts, axes=(0,)))
+    return kernel_of(function, kernel.target)
 
 
 @functools.lru_cache(maxsize=KEPT_BODIES)

@@ -83,6 +83,13 @@ class Reductions(Expressions):
         for bound in clipping:
             start, limit = self._clipped(bound, axis, start, limit)
         rest = [each for each in bounds if each not in clipping]
+        split = [] if others else [each for each in rest if self._splits(each, axis, ahead)]
+        if split:
+            for first, last, known in self._pieces(split, axis, start, limit, rows):
+                with block.loop(first, last, number(1, int64)) as index:
+                    self.axes[axis] = index
+                    self._assuming([*clipping, *known], body)
+            return
         with block.loop(start, limit, number(1, int64)) as index:
             self.axes[axis] = index
             self._assuming(clipping, lambda: self.inner_loops(others, body, rows, rest))
@@ -109,6 +116,38 @@ class Reductions(Expressions):
         if start.name != "0":
             first = block.intrinsic("smax", first, start)
         return first, block.intrinsic("smin", last, limit)
+
+    def _splits(self, bound: Bound, axis: str, ahead: set[str]) -> bool:
+        """True for a bound that the rows of a tile and the steps of an axis decide, and grow with.
+
+        Then all rows are inside at some steps in a row: those have a loop that tests nothing.
+        """
+        if self.nest.rows is None:
+            return False
+        ahead = ahead - {self.nest.rows[0]}
+        return self._clips(bound, axis, ahead) and self._is_of_rows(bound, ahead)
+
+    def _pieces(
+        self, bounds: list[Bound], axis: str, start: Value, limit: Value, rows: int
+    ) -> list[tuple[Value, Value, list[Bound]]]:
+        """The steps before all rows are inside, those at which they are, and the steps after.
+
+        Each has the bounds that hold there.
+        """
+        block, nest = self.block, self.nest
+        assert nest.rows is not None
+        row = nest.rows[0]
+        here = self.axes[row]
+        first, last = start, limit
+        for bound in bounds:
+            first, _ = self._clipped(bound, axis, first, limit)
+        self.axes[row] = block.add(here, number(rows - 1, int64))
+        for bound in bounds:
+            _, last = self._clipped(bound, axis, start, last)
+        self.axes[row] = here
+        first = block.intrinsic("smin", first, limit)
+        last = block.intrinsic("smax", last, first)
+        return [(start, first, []), (first, last, bounds), (last, limit, [])]
 
     def _assuming(self, bounds: Sequence[Bound], write: Callable[[], None]) -> None:
         self.assumed |= set(bounds)

@@ -73,8 +73,10 @@ class Tiles(Packing):
         def loops(level: int) -> None:
             axis, extent = nest.inner[level]
             step = count if level == depth - 1 else 1
-            size = self.size(extent)
-            with block.loop(number(0, int64), size, number(step, int64)) as index:
+            start, size = number(0, int64), self.size(extent)
+            if nest.parts and level == 0:
+                start, size = self._share(size, step)
+            with block.loop(start, size, number(step, int64)) as index:
                 end = block.intrinsic("smin", block.add(index, number(step, int64)), size)
                 self.axes[axis] = index
                 if level == depth - 1:
@@ -85,6 +87,15 @@ class Tiles(Packing):
                     loops(level + 1)
 
         loops(0)
+
+    def _share(self, size: Value, step: int) -> tuple[Value, Value]:
+        """The steps of the first inner axis that belong to the task's part, whole slices of it."""
+        block = self.block
+        slices = number(self.nest.parts * step, int64)
+        more = block.add(size, block.subtract(slices, number(1, int64)))
+        share = block.multiply(block.binary("udiv", more, slices), number(step, int64))
+        start = block.multiply(self.axes["part"], share)
+        return start, block.intrinsic("smin", block.add(start, share), size)
 
     def _swept(self, body: Callable[[], None]) -> None:
         """The outer axes that a task walks itself around a body."""
