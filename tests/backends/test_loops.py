@@ -1,9 +1,12 @@
 """scan as native code: every way in which a value goes from step to step, beside the definition."""
 
+import time
+
 import numpy as np
 import pytest
 
 import thalweg.ops.vocabulary  # noqa: F401  declares every op
+from thalweg.backends.llvm import threads
 from thalweg.backends.llvm.loops import Loop
 from thalweg.backends.llvm.program import Program
 from thalweg.ir.dim import named
@@ -144,6 +147,36 @@ def test_large_bodies_are_shared_by_threads_and_give_equal_bits(monkeypatch):
         monkeypatch.setenv("THALWEG_THREADS", str(count))
         found.append(b"".join(each.tobytes() for each in program.run(*given)))
     assert len(set(found)) == 1
+
+
+def test_a_step_waits_for_whoever_is_still_in_the_one_before(monkeypatch):
+    """A worker that was put aside in the last kernel of a step finds its table as it was."""
+    size, length = 192, 5
+    types = [tensor_type(float32, (size, size)), tensor_type(float32, (size, size)),
+             tensor_type(float32, (length, size, size))]  # fmt: skip
+    step = build("step", [types[0], types[1], types[1]],
+                 lambda w, h, x: (lambda y: [y, y])(tanh(add(matrix(h, w), x))))  # fmt: skip
+    function = build("waits", types, lambda *args: items(scan(
+        *args, body=step, constants=1, carries=1, length=length, reverse=False)))  # fmt: skip
+    generator = np.random.default_rng(0)
+    given = [generator.uniform(-0.1, 0.1, type.shape).astype(np.float32) for type in types]
+    monkeypatch.setenv("THALWEG_THREADS", "2")
+    reached, work = [], threads.Team.work
+
+    def with_someone_inside(self, run, first, last, held):
+        def one(place):
+            self._state[threads.ACTIVE] += 1
+            reached.append(run(place))
+            while self._state[threads.ACTIVE] > 1:
+                time.sleep(1e-5)
+            self._state[threads.ACTIVE] -= 1
+            return reached[-1]
+
+        return work(self, one, first, last, held)
+
+    monkeypatch.setattr(threads.Team, "work", with_someone_inside)
+    same(Program(function), given)
+    assert reached == list(range(1, length + 1)), "one kernel in each step"
 
 
 def test_results_outlive_the_next_run():

@@ -67,7 +67,8 @@ run:
   RUN
   %moved = sub i64 %reached, %first
   %after = add i64 %place, %moved
-  %is_whole = icmp eq i64 %reached, %launches
+  %is_last = icmp eq i64 %reached, %launches
+  %is_whole = and i1 %is_last, %is_over
   br i1 %is_whole, label %check, label %early
 early:
   ret i64 %after
@@ -84,10 +85,14 @@ reads in the next, from a cache that is far away."""
 
 _LISTS = "ptr %entries, ptr %tables, ptr %sizes, ptr %tasks"
 ALONE = f"""call void @chain({_LISTS}, i64 %first, i64 %launches)
-  %reached = add i64 %launches, 0"""
-TOGETHER = (
-    f"""%reached = call i64 @march(ptr %state, {_LISTS}, ptr %blocks, i64 %first, i64 %launches)"""
-)
+  %reached = add i64 %launches, 0
+  %is_over = icmp eq i64 0, 0"""
+TOGETHER = f"""
+  %reached = call i64 @march(ptr %state, {_LISTS}, ptr %blocks, i64 %first, i64 %launches)
+  ; The next step writes to the table, which a worker that was put aside still reads.
+  %active = getelementptr i64, ptr %state, i64 {threads.ACTIVE}
+  %inside = load atomic i64, ptr %active seq_cst, align 8
+  %is_over = icmp eq i64 %inside, 0"""
 
 
 @functools.cache
