@@ -61,8 +61,8 @@ for each in caught:
 """
 
 
-MODULES = 3
-"""What the script's process compiles: two kernels, and the chain that calls kernels in a row."""
+MODULES = 4
+"""What the script's process compiles: two kernels, what follows instructions, what starts a run."""
 
 
 @pytest.fixture

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from thalweg.backends.llvm import objects
-from thalweg.backends.llvm.memory import empty, reserve
-from thalweg.backends.llvm.plan import LINE, _size, _Space
+from thalweg.backends.llvm.memory import LINE, empty, reserve
 from thalweg.backends.llvm.program import Program
+from thalweg.backends.llvm.script import Space, lines
 from thalweg.base.errors import OutOfMemoryError
 from thalweg.ir.function import build
 from thalweg.ir.leaves import items
 from thalweg.ir.types import float32, tensor_type
 from thalweg.ops.broadcast import sum as sum_op
+from thalweg.ops.control import HostFunction, callback
 from thalweg.ops.elementwise import add, exp, sin
 from thalweg.ops.movement import reshape
 from thalweg.ops.sort import sort
@@ -26,9 +27,23 @@ def matrix(seed, shape=(6, 10)):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def in_order(x, axis):
-    """The elements in order: an operation that has no kernel."""
-    return items(sort(x, axis=axis, descending=False))[0]
+HOST = HostFunction("sorted", lambda x: np.sort(x, -1))
+
+
+@pytest.fixture(params=["a kernel", "a definition"], autouse=True)
+def in_order(request, monkeypatch):
+    """What lies between two kernels: one that stands alone, or what has none."""
+    if request.param == "a definition":
+        monkeypatch.setitem(globals(), "last_in_order", on_the_host)
+
+
+def on_the_host(x):
+    return items(callback(x, function=HOST, types=(x.type,)))[0]
+
+
+def last_in_order(x):
+    """The elements of the last axis in order."""
+    return items(sort(x, axis=x.type.rank - 1, descending=False))[0]
 
 
 def chain(steps):
@@ -36,7 +51,7 @@ def chain(steps):
 
     def body(x):
         for _ in range(steps):
-            x = sin(in_order(exp(sin(x)), 1))
+            x = sin(last_in_order(exp(sin(x))))
         return x
 
     return build("chain", [tensor_type(float32, (6, 10))], body)
@@ -45,17 +60,6 @@ def chain(steps):
 def plan_of(program, *arrays):
     program.run(*arrays)
     return next(iter(program._plans.values()))
-
-
-def lifetimes(plan):
-    """For each value in the block, the first and the last step that has to do with it."""
-    found = {}
-    for index, (step, _, _) in enumerate(plan.actions):
-        for number in (*step.args, *step.results):
-            if number in plan.places:
-                first, _ = found.get(number, (index, index))
-                found[number] = (first, index)
-    return found
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -67,22 +71,23 @@ def test_values_that_meet_have_places_apart(seed):
     for found, value in zip(program.run(*arrays), wanted, strict=True):
         assert found.shape == value.shape and found.dtype == value.dtype
     plan = next(iter(program._plans.values()))
-    spans = lifetimes(plan)
+    spans = {n: plan.script.spans[n] for n in plan.places if lines(plan.layouts[n])}
     for a in spans:
-        start, end = plan.places[a], plan.places[a] + _size(plan.layouts[a])
+        start, end = plan.places[a], plan.places[a] + lines(plan.layouts[a])
         assert start % LINE == 0 and end <= plan.bytes
         for b in spans:
             if a < b and spans[a][0] <= spans[b][1] and spans[b][0] <= spans[a][1]:
                 other = plan.places[b]
-                assert end <= other or other + _size(plan.layouts[b]) <= start
+                assert end <= other or other + lines(plan.layouts[b]) <= start
 
 
 def test_a_long_chain_takes_no_more_memory_than_a_short_one():
     x = matrix(0)
     short, long = plan_of(Program(chain(2)), x), plan_of(Program(chain(9)), x)
     assert 0 < long.bytes <= short.bytes
-    assert long.result_bytes == _size(((6, 10), np.dtype(np.float32)))
-    assert 0 < long.defined_bytes <= short.defined_bytes, "what was sorted is let go of"
+    assert long.result_bytes == lines(((6, 10), np.dtype(np.float32)))
+    assert long.defined_bytes <= short.defined_bytes, "what was sorted is let go of"
+    assert bool(long.defined_bytes) == long.defines
 
 
 def test_results_outlive_the_next_run():
@@ -97,9 +102,9 @@ def test_results_outlive_the_next_run():
 
 def test_a_result_that_is_a_view_of_a_value_is_its_own():
     def body(x):
-        y = in_order(exp(x), 1)
+        y = last_in_order(exp(x))
         total = sum_op(exp(sin(y)), axes=(1,))
-        return reshape(in_order(total, 0), shape=(2, 3))
+        return reshape(last_in_order(total), shape=(2, 3))
 
     function = build("view", [tensor_type(float32, (6, 10))], body)
     program = Program(function)
@@ -131,7 +136,7 @@ def test_threads_run_one_plan_at_the_same_time():
 
 
 def test_gaps_are_joined_and_used_again():
-    space = _Space()
+    space = Space()
     a, b, c = space.take(64), space.take(128), space.take(64)
     assert (a, b, c, space.size) == (0, 64, 192, 256)
     space.give_back(a, 64)

@@ -17,7 +17,7 @@ from tests.backends.test_mathematics import BOUNDS, dense, operands
 from tests.backends.test_scalars import assert_close, native_samples
 
 import thalweg as tw
-from thalweg.backends.llvm import jit, mathematics, scalars, threads
+from thalweg.backends.llvm import instructions, jit, mathematics, scalars, threads
 from thalweg.backends.llvm.block import Block, function_text, number
 from thalweg.backends.llvm.program import Program
 from thalweg.backends.llvm.targets import NAMED, host, names, target
@@ -450,6 +450,7 @@ def test_multiply_and_add_in_parts_is_rounded_once():
 def test_the_sharing_of_tasks_has_code_for_every_machine_with_threads(machine):
     goal = target(machine)
     pause = {"x86_64": "pause", "aarch64": "yield"}[goal.architecture]
-    for name, text in threads.texts(goal).items():
+    texts = {"serve": threads.serving(goal), "perform": instructions.text(goal)}
+    for name, text in texts.items():
         written = jit.assembly(text, goal)
         assert f"{name}:" in written and pause in written

@@ -36,7 +36,7 @@ def test_parts_are_told_apart():
     assert found.results >= 2 * 4 * 300 * 200 and found.between > 0
     assert found.definitions >= 4 * 50 * 200, "sorted rows"
     assert found.peak == sum((found.arguments, found.results, found.between, found.scratch,
-                              found.scans, found.definitions))  # fmt: skip
+                              found.loops, found.definitions))  # fmt: skip
     assert np.array_equal(weight.numpy(), np.ones((300, 200))), "nothing was run"
     text = str(found)
     assert text.startswith("step, at its peak") and "results, two sets" in text
@@ -55,8 +55,17 @@ def test_a_scan_takes_what_its_body_and_its_steps_take():
         return tw.scan(lambda h, x: (tw.tanh(h @ x), tw.sum(h)), tw.zeros((40, 40)), x)
 
     short, long = (tw.memory(tw.function(scanned), tw.zeros((n, 40, 40))) for n in (3, 300))
-    assert short.scans >= 2 * 4 * 40 * 40 and long.scans > short.scans
-    assert long.scans - short.scans < 300 * 200, "addresses, not matrices"
+    assert short.between >= 4 * 40 * 40 and short.loops == 0
+    assert long.between == short.between
+    assert long.results - short.results >= 2 * 4 * 256
+
+
+def test_a_loop_that_goes_step_by_step_takes_what_its_steps_take():
+    def scanned(x):
+        return tw.scan(lambda h, x: (tw.linalg.inv(h + x), tw.sum(h)), tw.eye(40), x)
+
+    found = tw.memory(tw.function(scanned), tw.zeros((3, 40, 40)))
+    assert found.loops >= 2 * 4 * 40 * 40
 
 
 def test_other_sizes_keep_their_memory():

@@ -46,6 +46,9 @@ PLACED = frozenset(
 SCATTERS = frozenset({"scatter"})
 """Ops that write at places that are data, after all else: they have a kernel of their own."""
 
+STEPS = frozenset(("sort", "top_k", "searchsorted", "while", "scan", "switch"))
+"""Ops that are a native step of their own, which reads its operands row after row."""
+
 MOVES = frozenset(
     (
         "broadcast",

@@ -30,6 +30,7 @@ from thalweg.passes.families import (
     REDUCTIONS,
     RUNNING,
     SCATTERS,
+    STEPS,
     VIEWS,
     is_unit_reshape,
 )
@@ -72,7 +73,7 @@ class _Fusion:
         # What kernels read, and results: these are wanted row after row.
         self.is_read = set(function.results)
         for node in self.order:
-            if self.is_native[node]:
+            if self.is_native[node] or node.op.name in STEPS:
                 self.is_read.update(node.args)
         self._choose_roots()
 

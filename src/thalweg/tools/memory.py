@@ -6,9 +6,9 @@ Where every value of a program lies is planned for the shapes of a call, so what
 
     arguments     what is passed, captured, and variables that it only reads
     results       two sets, written in turn: the values of variables go to and fro between them
-    between       the block for values between kernels
+    between       the block for values between kernels, those of loops and branches among them
     threads       what each thread packs and keeps of rows
-    scans         the blocks of loops, and what goes from step to step
+    loops         the blocks of loops that go step by step, since an operation in them has no kernel
     definitions   what operations without a kernel give, at most at one time
     other sizes   what is kept of calls with other shapes, for the next of them
 
@@ -50,7 +50,7 @@ class Memory:
     results: int
     between: int
     scratch: int
-    scans: int
+    loops: int
     definitions: int
     other_sizes: int
     largest: tuple[Held, ...]
@@ -58,7 +58,7 @@ class Memory:
     @property
     def peak(self) -> int:
         """All of it: what the process grows by at most, over any number of calls."""
-        working = self.between + self.scratch + self.scans + self.definitions
+        working = self.between + self.scratch + self.loops + self.definitions
         return self.arguments + self.results + working + self.other_sizes
 
     def table(self) -> str:
@@ -68,7 +68,7 @@ class Memory:
             "results, two sets": self.results,
             "between kernels": self.between,
             f"of {self.threads} threads": self.scratch,
-            "scans": self.scans,
+            "loops step by step": self.loops,
             "definitions": self.definitions,
             "kept for other sizes": self.other_sizes,
         }

@@ -23,7 +23,7 @@ from thalweg.transforms.cost import cost, cost_of
 from thalweg.transforms.evaluate import bind_sizes
 
 if TYPE_CHECKING:
-    from thalweg.backends.llvm.program import Step
+    from thalweg.backends.llvm.plan import Action
 
 MOST_LINES = 2
 """Lines of the user's program named for a kernel, those with most work first."""
@@ -130,11 +130,12 @@ def profile(function: TracedFunction, *args: Any, rounds: int = 9, **kwargs: Any
     timed = plan.timed(arrays, rounds)
     sizes = bind_sizes(program.fused, arrays)
     best = ceilings()
-    entries = tuple(_entry(step, statistics.median(seconds), sizes) for step, seconds in timed)
+    entries = tuple(_entry(action, statistics.median(seconds), sizes) for action, seconds in timed)
     return Profile(function.name, entries, best.flops, best.bytes, best.threads)
 
 
-def _entry(step: "Step", seconds: float, sizes: Any) -> Entry:
+def _entry(action: "Action", seconds: float, sizes: Any) -> Entry:
+    step, is_native = action.step, action.definition is None
     kernel = step.kernel
     if kernel is None:
         node = step.node
@@ -151,7 +152,7 @@ def _entry(step: "Step", seconds: float, sizes: Any) -> Entry:
     bytes = sum(_number(type.bytes, sizes) for type in types)
     ops = _listed(dict.fromkeys(each.op.name for each in inner))
     lines = _lines(inner, sizes)
-    return Entry(name, ops, seconds, _number(flops, sizes), bytes, lines, kernel is not None)
+    return Entry(name, ops, seconds, _number(flops, sizes), bytes, lines, is_native)
 
 
 def _lines(nodes: Iterable[Node], sizes: Any) -> tuple[str, ...]:

@@ -9,12 +9,11 @@ The loops are kernels like any other, so as many threads share them as share a p
 import ctypes
 import functools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from thalweg.backends.llvm import jit, threads
+from thalweg.backends.llvm import instructions, jit, threads
 from thalweg.backends.llvm.memory import LINE
 from thalweg.backends.llvm.targets import host
 
@@ -126,12 +125,23 @@ def ceilings() -> Ceilings:
 def _best(name: str, text: str, arrays: list[np.ndarray], team: "threads.Team | None") -> float:
     """The least seconds that all tasks of a kernel took."""
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    kernel: Callable = jit.callable_of(name, text, pointer, pointer, number, number, number)
-    table = (pointer * len(arrays))(*[array.ctypes.data for array in arrays])
+    code = instructions.Assembly({}, 0, lambda number: (number, 0))
+    code.add([instructions.Run(0)])
+    words = (pointer * len(arrays))(*[array.ctypes.data for array in arrays])
+    lists = {
+        "code": (number * len(code.numbers))(*code.numbers),
+        "words": words,
+        "entries": (pointer * 1)(jit.load(name, text)),
+        "tables": (pointer * 1)(ctypes.addressof(words)),
+        "sizes": (pointer * 1)(),
+        "tasks": (number * 1)(TASKS),
+        "blocks": threads.blocks([TASKS], 1 + (team.workers if team else 0)),
+    }
+    given = instructions.lists_of(**lists)
+    end = len(code.numbers) - instructions.OPERANDS
     found = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        if team is None or not team.run(kernel, table, None, TASKS, arrays):
-            kernel(table, None, 0, TASKS, 0)
+        instructions.follow(given, 0, end, team, (lists, arrays))
         found.append(time.perf_counter() - start)
     return min(found)

@@ -1,310 +1,361 @@
-"""scan as native code: the kernels of its body once for each step, without Python in between.
+"""Loops and branches as instructions: what is inside them runs without Python in between.
 
-    carry, y[t] = body(constants, carry, x[t])        t = 0, 1, ..., or backwards
+    while    again: condition; unless it holds go to done; body; carries move on; go to again
+    scan     again: body; carries and slices move on; while steps are left go to again
+    switch   go to one of the branches, each of which writes the results and goes to done
 
-The body is a program with a plan like any other. Which addresses its kernels find in their table is
-what changes from step to step: slices of sequences and of what is stacked move on, and a carry is
-read where the step before has written it. All addresses are worked out beforehand, a row for each
-step. A carry that is stacked too, as it enters a step or as it leaves it, is written where it is to
-stay; any other alternates between two places.
+The Functions inside are programs like any other; their kernels stand in the list of the plan around
+them, and their values lie in its memory. Between two steps addresses change, not arrays:
 
-What a step passes on untouched needs no kernel. A body with operations that have none themselves is
-run step by step from Python.
+- A constant of a loop, and a carry that passes through, is the value outside.
+- A carry that a step makes is written to one of several places in turn, one more than the steps for
+  which it is carried on. Where it can, the last is that of the loop's result.
+- What a step makes and a scan stacks is written where it is to stay. A carry that is stacked as it
+  enters is written to the row of the next step.
+- A slice of a sequence is a view that moves on.
+
+Where anything inside has neither a kernel nor one of these forms, the loop runs step by step from
+Python, see `stepwise.py`.
 """
 
-import ctypes
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thalweg.backends.llvm import jit, objects, threads
-from thalweg.backends.llvm.memory import empty
-from thalweg.backends.llvm.plan import WORD, Plan, Workspace
-from thalweg.ir.function import Function
+from thalweg.backends.llvm.instructions import (
+    ALWAYS,
+    Copy,
+    Instruction,
+    Label,
+    Less,
+    Move,
+    Switch,
+    Unless,
+)
+from thalweg.backends.llvm.launch import Launch, is_known, known, view_offset
+from thalweg.backends.llvm.script import Layout, Script, size_of
 from thalweg.ir.node import Node
+from thalweg.ir.types import TensorType
+from thalweg.ops.control import scan, switch, while_
 from thalweg.transforms.evaluate import bind_sizes, concrete
 
-REPEAT = """
-define i64 @repeat(ptr %lists, i64 %launches, ptr %table, ptr %slots, i64 %moves,
-                   ptr %addresses, i64 %from, i64 %to, ptr %state, ptr %blocks) {
-entry:
-  %entries = load ptr, ptr %lists
-  %at1 = getelementptr ptr, ptr %lists, i64 1
-  %tables = load ptr, ptr %at1
-  %at2 = getelementptr ptr, ptr %lists, i64 2
-  %sizes = load ptr, ptr %at2
-  %at3 = getelementptr ptr, ptr %lists, i64 3
-  %tasks = load ptr, ptr %at3
-  br label %check
-check:
-  %place = phi i64 [ %from, %entry ], [ %after, %run ]
-  %is_left = icmp slt i64 %place, %to
-  br i1 %is_left, label %row, label %done
-row:
-  %step = udiv i64 %place, %launches
-  %first = urem i64 %place, %launches
-  %start = mul i64 %step, %moves
-  %source_row = getelementptr i64, ptr %addresses, i64 %start
-  br label %move
-move:
-  %index = phi i64 [ 0, %row ], [ %next, %write ]
-  %is_more = icmp slt i64 %index, %moves
-  br i1 %is_more, label %write, label %run
-write:
-  %source = getelementptr i64, ptr %source_row, i64 %index
-  %address = load i64, ptr %source
-  %slot_at = getelementptr i64, ptr %slots, i64 %index
-  %slot = load i64, ptr %slot_at
-  %word = getelementptr i64, ptr %table, i64 %slot
-  store i64 %address, ptr %word
-  %next = add i64 %index, 1
-  br label %move
-run:
-  RUN
-  %moved = sub i64 %reached, %first
-  %after = add i64 %place, %moved
-  %is_last = icmp eq i64 %reached, %launches
-  %is_whole = and i1 %is_last, %is_over
-  br i1 %is_whole, label %check, label %early
-early:
-  ret i64 %after
-done:
-  ret i64 %place
-}
-"""
-"""Enter a row of addresses and run all kernels, for each step. Places count the kernels of all
-steps; returned is the first that was not run, see `march`."""
+if TYPE_CHECKING:
+    from thalweg.backends.llvm.program import Program, Step
 
 WORTH_SHARING = 1 << 18
-"""Work of a kernel from which threads share the steps: what one of them writes in a step, the other
-reads in the next, from a cache that is far away."""
+"""Work of a kernel from which threads share those of its loop: what one of them writes in a step,
+the other reads in the next, from a cache that is far away."""
+STEP_COST = 64
+"""Cost of a step of a loop whatever it does, beside the work of its kernels."""
+UNKNOWN = float("inf")
+"""Work of a loop whose number of steps is data."""
 
-_LISTS = "ptr %entries, ptr %tables, ptr %sizes, ptr %tasks"
-ALONE = f"""call void @chain({_LISTS}, i64 %first, i64 %launches)
-  %reached = add i64 %launches, 0
-  %is_over = icmp eq i64 0, 0"""
-TOGETHER = f"""
-  %reached = call i64 @march(ptr %state, {_LISTS}, ptr %blocks, i64 %first, i64 %launches)
-  ; The next step writes to the table, which a worker that was put aside still reads.
-  %active = getelementptr i64, ptr %state, i64 {threads.ACTIVE}
-  %inside = load atomic i64, ptr %active seq_cst, align 8
-  %is_over = icmp eq i64 %inside, 0"""
+Sizes = Mapping[str, int]
+Moves = list[tuple[int, int, int]]
 
 
-@functools.cache
-def _repeat(has_team: bool) -> Callable[..., int]:
-    if has_team:
-        text = threads.with_march(REPEAT.replace("RUN", TOGETHER))
-    else:
-        chain = objects.CHAIN.replace("define void", "define internal void")
-        text = chain + REPEAT.replace("RUN", ALONE)
-    pointer, number = ctypes.c_void_p, ctypes.c_int64
-    types = (pointer, number, pointer, pointer, number, pointer, number, number, pointer, pointer)
-    return ctypes.CFUNCTYPE(number, *types)(jit.load("repeat", text))
+def is_native(step: "Step", sizes: Sizes) -> bool:
+    """True for a step that is done by kernels and instructions alone."""
+    if step.kernel is not None or is_known(step, sizes):
+        return True
+    if step.bodies:
+        inner = inner_sizes(step.node, sizes, step.bodies)
+        return all(
+            is_native(each, own)
+            for body, own in zip(step.bodies, inner, strict=True)
+            for each in body.steps
+        )
+    return view_offset(step.node, sizes) is not None
 
 
-@dataclass(slots=True)
-class _Kept:
-    """Where a value that the body makes is written: one place for each step, or two in turn.
+def inner_sizes(node: Node, sizes: Sizes, bodies: Sequence["Program"]) -> list[Sizes]:
+    """The named sizes within each Function of a loop or switch."""
+    types = [arg.type for arg in node.args]
+    if node.op is switch:
+        types = types[1:]
+    elif node.op is scan:
+        split = node.attributes["constants"] + node.attributes["carries"]
+        types[split:] = [type.with_shape(type.shape[1:]) for type in types[split:]]
+    shapes = [concrete(type.shape, sizes) for type in types]
+    arrays = [np.broadcast_to(np.zeros((), type.dtype.numpy), shape)
+              for type, shape in zip(types, shapes, strict=True)]  # fmt: skip
+    return [bind_sizes(body.function, arrays, sizes) for body in bodies]
 
-    `array` has the steps' values from `first` on. Beside them stands what enters the first step,
-    where the carry `entering` is stacked as it enters.
+
+def write(
+    script: Script, step: "Step", args: Sequence[int], results: Sequence[int], sizes: Sizes
+) -> float:
+    """Write a native step, for which values have these numbers. Returns its work."""
+    if is_known(step, sizes):
+        for number, array in zip(results, known(step, sizes), strict=True):
+            script.know(number, array)
+        return 0
+    if step.kernel is not None:
+        launch = Launch(step.kernel, sizes)
+        script.launch(launch, args, results)
+        return launch.work
+    if step.bodies:
+        return WRITERS[step.node.op](script, step, args, results, sizes)
+    offset = view_offset(step.node, sizes)
+    assert offset is not None
+    script.view(results[0], args[0], offset, _layout(step.node.type, sizes))
+    return 0
+
+
+def _layout(type: TensorType, sizes: Sizes) -> Layout:
+    return concrete(type.shape, sizes), type.dtype.numpy
+
+
+def _write_body(
+    script: Script, body: "Program", given: Sequence[int], sizes: Sizes
+) -> tuple[list[int], float]:
+    """Write what a Function does. Returns the numbers of its results and its work."""
+    names = dict(enumerate(given))
+    work = 0.0
+    for step in body.steps:
+        names.update((number, script.number()) for number in step.results)
+        args, results = ([names[each] for each in part] for part in (step.args, step.results))
+        work += write(script, step, args, results, sizes)
+    script.tick()
+    return [names[number] for number in body.results], work
+
+
+# Loops --------------------------------------------------------------------------------------------
+
+
+class _Loop:
+    """What while and scan have in common: the carries, from one step to the next.
+
+    `entering` are the moves before the first step, `between` those after each.
     """
 
-    array: np.ndarray
-    first: int
-    is_stacked: bool
-    entering: int | None = None
+    def __init__(
+        self,
+        script: Script,
+        step: "Step",
+        args: Sequence[int],
+        results: Sequence[int],
+        sizes: Sizes,
+    ):
+        self.script = script
+        self.args = args
+        self.sizes = inner_sizes(step.node, sizes, step.bodies)
+        self.first_launch = len(script.launches)
+        script.tick()
+        script.touch(args)
+        self.start = script.tick()
+        self.entering: Moves = []
+        self.between: Moves = []
+        constants = step.node.attributes["constants"]
+        leaving = step.bodies[-1].results
+        self.constants = list(args[:constants])
+        self.results = list(results)
+        self.state: list[int] = []
+        # The places of the carries that change.
+        self.changing: list[int] = []
+        for index, result in enumerate(results):
+            value = args[constants + index]
+            layout = _layout(step.node.args[constants + index].type, sizes)
+            if leaving[index] == constants + index:
+                # It passes through.
+                self.state.append(value)
+                script.view(result, value, 0, layout)
+                continue
+            self.changing.append(index)
+            self.state.append(script.mover(layout))
+            script.make(result, layout)
+            self.entering.append((self.state[-1], value, 0))
+        self.first_inside = script.count
+
+    def is_made(self, number: int) -> bool:
+        """True for a value that a step makes, and that has a place for one step only as yet."""
+        root = self.script.root(number)[0]
+        return root >= self.first_inside and root in self.script.made
+
+    def carry(self, leaving: Sequence[int], last: int | None = None) -> None:
+        """Have the carries move on; `last` is the number of the last step, if it is known."""
+        script = self.script
+        source = {index: script.root(leaving[index])[0] for index in self.changing}
+        self.between += [(self.state[index], leaving[index], 0) for index in self.changing]
+        for root in dict.fromkeys(source.values()):
+            if not self.is_made(root):
+                continue
+            # The steps for which it is carried on, from one carry to another.
+            depth = 0
+            reached = direct = [index for index in source if source[index] == root]
+            while reached:
+                depth += 1
+                carried = {self.state[index] for index in reached}
+                reached = [index for index in source if source[index] in carried]
+            layout = script.layouts[root]
+            whole = [index for index in direct if script.is_whole(leaving[index])]
+            places = [self.results[index] for index in whole[:1] if depth == 1]
+            while len(places) <= depth:
+                places.append(script.make(script.number(), layout))
+                script.spans[places[-1]][0] = self.start
+            if last is not None and last % 2 and depth == 1:
+                places.reverse()
+            script.let_move(root)
+            # The word of the step that is under way, and those of the steps before.
+            words = [root, *(script.mover(layout) for _ in range(depth))]
+            self.entering += [(word, place, 0) for word, place in zip(words, places, strict=True)]
+            self.between += [(word, words[at - 1], 0) for at, word in enumerate(words)]
+
+    def end(self) -> None:
+        """The results, and the end of all that lives as long as the loop."""
+        script = self.script
+        for index in self.changing:
+            script.copy(self.results[index], self.state[index])
+        script.tick()
+        places = [place for _, place, _ in self.entering if place != ALWAYS]
+        script.touch([*self.args, *self.results, *places])
+        launches = script.launches[self.first_launch :]
+        is_shared = any(launch.work >= WORTH_SHARING for launch in launches)
+        for launch in launches:
+            launch.is_shared = launch.is_shared and is_shared
 
 
-class Loop:
-    """A scan within known sizes: of arrays it makes the last carry and what is stacked."""
+def _write_while(
+    script: Script, step: "Step", args: Sequence[int], results: Sequence[int], sizes: Sizes
+) -> float:
+    loop = _Loop(script, step, args, results, sizes)
+    condition, body = step.bodies
+    given = [*loop.constants, *loop.state]
+    script.code.append(Move(loop.entering))
+    again, done = script.put(), script.label()
+    (test,), testing = _write_body(script, condition, given, loop.sizes[0])
+    script.touch([test])
+    script.code.append(Unless(test, done))
+    leaving, work = _write_body(script, body, given, loop.sizes[1])
+    loop.carry(leaving)
+    script.code.append(Move(loop.between))
+    script.jump(again, cost=_cost(testing + work))
+    script.put(done)
+    loop.end()
+    return UNKNOWN
 
-    def __init__(self, node: Node, body: Any, sizes: Mapping[str, int]):
-        attrs = node.attributes
-        self.constants: int = attrs["constants"]
-        self.carries: int = attrs["carries"]
-        self.length: int = concrete(attrs["length"], sizes)
-        self.is_reversed: bool = attrs["reverse"]
-        types = [arg.type for arg in node.args]
-        shapes = [concrete(type.shape, sizes) for type in types]
-        split = self.constants + self.carries
-        given = [*shapes[:split], *(shape[1:] for shape in shapes[split:])]
-        arrays = [np.broadcast_to(np.zeros((), type.dtype.numpy), shape)
-                  for type, shape in zip(types, given, strict=True)]  # fmt: skip
-        function: Function = body.function
-        self.plan = Plan(body.steps, len(given), body.results, bind_sizes(function, arrays, sizes))
-        results = node.type if isinstance(node.type, tuple) else (node.type,)
-        self.layouts = [(concrete(type.shape, sizes), type.dtype.numpy) for type in results]
-        self.is_direct = not self.plan.defines and self._is_plain()
 
-    def _is_plain(self) -> bool:
-        """True where every carry is made by a kernel, stays as it is, or is a constant."""
-        plan = self.plan
-        return all(
-            number in plan.outputs or number in plan.known or number == self.constants + index
-            for index, number in enumerate(plan.results[: self.carries])
-        )
+def _cost(work: float) -> int:
+    """What a step takes of the fuel; a loop inside has taken its own."""
+    return STEP_COST + (0 if work == UNKNOWN else int(work))
 
-    def __call__(self, *args: np.ndarray) -> tuple[np.ndarray, ...]:
-        # Not ascontiguousarray, which gives a number an axis.
-        args = tuple(np.asarray(each, order="C") for each in args)
-        return self._direct(args) if self.is_direct else self._stepwise(args)
 
-    def working_bytes(self, workers: int) -> int:
-        """What a run by so many threads takes besides its arguments and results."""
-        plan = self.plan
-        total = plan.working_bytes(workers)
-        if not self.is_direct:
-            return total + 2 * plan.result_bytes
-        stacked = plan.results[self.carries :]
-        passing = [plan.layouts[each] for each in plan.outputs if each not in stacked]
-        total += sum(2 * math.prod(shape) * dtype.itemsize for shape, dtype in passing)
-        return total + WORD * self.length * sum(map(len, plan.slots.values()))
+def _write_scan(
+    script: Script, step: "Step", args: Sequence[int], results: Sequence[int], sizes: Sizes
+) -> float:
+    attrs = step.node.attributes
+    carries, constants = attrs["carries"], attrs["constants"]
+    length: int = concrete(attrs["length"], sizes)
+    types = step.node.type if isinstance(step.node.type, tuple) else (step.node.type,)
+    stacks = results[carries:]
+    stacked = [_layout(type, sizes) for type in types[carries:]]
+    if not length:
+        script.tick()
+        for value, result, type in zip(args[constants:], results[:carries], types, strict=False):
+            script.view(result, value, 0, _layout(type, sizes))
+        for stack, layout in zip(stacks, stacked, strict=True):
+            script.make(stack, layout)
+        return 0
+    loop = _Loop(script, step, args, results[:carries], sizes)
+    for stack, layout in zip(stacks, stacked, strict=True):
+        script.make(stack, layout)
+    first = length - 1 if attrs["reverse"] else 0
+    way = -1 if attrs["reverse"] else 1
 
-    # All steps in one call ------------------------------------------------------------------------
+    def walk(word: int, array: int, layout: Layout, row: int = first) -> None:
+        """A word goes along the rows of an array, from one of them on."""
+        width = size_of(layout)
+        loop.entering.append((word, array, row * width))
+        loop.between.append((word, word, way * width))
 
-    def _direct(self, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        plan, length = self.plan, self.length
-        team = threads.team() if plan.most_work >= WORTH_SHARING else None
-        space: Workspace = plan.workspace(team)
-        kept = self._places(args)
-        starts, columns = [], []
-        for number, at in self._moving(args, kept).items():
-            for slot in plan.slots.get(number, ()):
-                starts.append(slot)
-                columns.append(at)
-        addresses = np.empty((length, len(columns)), np.int64)
-        for index, column in enumerate(columns):
-            addresses[:, index] = column
-        for number in range(self.constants):
-            for slot in plan.slots.get(number, ()):
-                space.table[slot] = args[number].ctypes.data
-        slots = np.array(starts, np.int64)
-        lists = (ctypes.c_void_p * 4)(*map(ctypes.addressof, space.lists))
-        launches, last = len(plan.launches), len(plan.launches) * length
-
-        def run(first: int, state: int | None = None) -> int:
-            return _repeat(state is not None)(
-                lists, launches, space.table, slots.ctypes.data, len(columns),
-                addresses.ctypes.data, first, last, state, space.blocks,
-            )  # fmt: skip
-
-        held = (args, kept, addresses, slots, lists, space)
-        if team is None or not team.work(lambda at: run(at, team.address), 0, last, held):
-            run(0)
-        results = tuple(self._result(index, args, kept) for index in range(len(plan.results)))
-        plan.give_back(space)
-        return results
-
-    def _places(self, args: Sequence[np.ndarray]) -> dict[int, _Kept]:
-        """Memory for each value that the body makes."""
-        plan = self.plan
-        leaving, stacked = plan.results[: self.carries], set(plan.results[self.carries :])
-        kept: dict[int, _Kept] = {}
-        for number in plan.outputs:
-            shape, dtype = plan.layouts[number]
-            entering = [
-                self.constants + index
-                for index, each in enumerate(leaving)
-                if each == number and self.constants + index in stacked
-            ]
-            if number in stacked or entering:
-                array = empty((self.length + bool(entering), *shape), dtype)
-                first = int(bool(entering) and not self.is_reversed)
-                kept[number] = _Kept(array, first, True, entering[0] if entering else None)
-                if entering:
-                    array[-1 if self.is_reversed else 0] = args[entering[0]]
-            else:
-                kept[number] = _Kept(empty((2, *shape), dtype), 0, False)
-        return kept
-
-    def _moving(
-        self, args: Sequence[np.ndarray], kept: Mapping[int, _Kept]
-    ) -> dict[int, np.ndarray]:
-        """For each value whose address changes, the addresses of all steps."""
-        plan, steps = self.plan, np.arange(self.length)
-        places = self.length - 1 - steps if self.is_reversed else steps
-        found: dict[int, np.ndarray] = {}
-        for number, each in kept.items():
-            width = each.array[0].nbytes
-            rows = each.first + places if each.is_stacked else steps % 2
-            found[number] = each.array.ctypes.data + rows * width
-        for index, number in enumerate(plan.results[: self.carries]):
-            own = self.constants + index
-            first = args[own].ctypes.data
-            if number in kept:
-                found[own] = np.concatenate([[first], found[number][:-1]])
-            elif number == own:
-                found[own] = np.full(self.length, first)
-            else:
-                found[own] = np.full(self.length, plan.known[number].ctypes.data)
-                found[own][0] = first
-        for number in range(self.constants + self.carries, plan.inputs):
-            width = args[number][0].nbytes
-            found[number] = args[number].ctypes.data + places * width
-        return found
-
-    def _result(
-        self, index: int, args: Sequence[np.ndarray], kept: Mapping[int, _Kept]
-    ) -> np.ndarray:
-        plan, number = self.plan, self.plan.results[index]
-        last = 0 if self.is_reversed else self.length - 1
-        if index < self.carries:
-            if number in kept:
-                each = kept[number]
-                place = each.first + last if each.is_stacked else (self.length - 1) % 2
-                return np.asarray(each.array[place])
-            return plan.known[number] if number in plan.known else args[number]
-        if number in kept:
-            each = kept[number]
-            return each.array[each.first : each.first + self.length]
-        if number in plan.known:
-            return _repeated(plan.known[number], self.length)
-        if number < self.constants:
-            return _repeated(args[number], self.length)
-        if number >= self.constants + self.carries:
-            return args[number]
-        return self._entering(number, args, kept)
-
-    def _entering(
-        self, number: int, args: Sequence[np.ndarray], kept: Mapping[int, _Kept]
-    ) -> np.ndarray:
-        """A carry as it enters each step."""
-        leaving = self.plan.results[number - self.constants]
-        if leaving == number:
-            return _repeated(args[number], self.length)
-        if leaving in kept:
-            each = kept[leaving]
-            found = each.array[1:] if self.is_reversed else each.array[:-1]
-            if each.entering == number:
-                return found
-            # Another carry that leaves as the same value has taken the place beside it.
-            found = found.copy()
+    slices = []
+    split = constants + carries
+    for value, node in zip(args[split:], step.node.args[split:], strict=True):
+        shape, dtype = _layout(node.type, sizes)
+        slices.append(script.mover((shape[1:], dtype)))
+        walk(slices[-1], value, script.layouts[slices[-1]])
+    counter = script.mover()
+    loop.entering.append((counter, ALWAYS, 0))
+    loop.between.append((counter, counter, 1))
+    # What is written to the row of the next step has a row too few.
+    beyond: Moves = []
+    before, after = len(script.code), script.label()
+    again = script.label()
+    (body,) = step.bodies
+    leaving, work = _write_body(
+        script, body, [*loop.constants, *loop.state, *slices], loop.sizes[0]
+    )
+    head: list[Instruction] = []
+    rows = [(shape[1:], dtype) for shape, dtype in stacked]
+    left = []
+    for stack, row, number in zip(stacks, rows, leaving[carries:], strict=True):
+        if loop.is_made(number) and script.is_whole(number):
+            root = script.root(number)[0]
+            script.let_move(root)
+            walk(root, stack, row)
         else:
-            found = _repeated(self.plan.known[leaving], self.length)
-        found[-1 if self.is_reversed else 0] = args[number]
-        return found
+            left.append((stack, row, number))
+    for stack, row, number in left:
+        index = loop.state.index(number) if number in loop.state else -1
+        after_it = leaving[index]
+        if index in loop.changing and loop.is_made(after_it) and script.is_whole(after_it):
+            root = script.root(after_it)[0]
+            script.let_move(root)
+            place = script.view(script.number(), stack, first * size_of(row), row)
+            head.append(Copy(place, args[constants + index], size_of(row)))
+            walk(root, stack, row, first + way)
+            beyond.append((root, results[index], 0))
+        else:
+            word = script.mover(row)
+            walk(word, stack, row)
+            script.copy(word, number)
+    head += [Move(loop.entering), Label(again)]
+    if beyond:
+        head += [Less(counter, length - 1, after), Move(beyond), Label(after)]
+    loop.carry(leaving[:carries], last=length - 1)
+    script.code[before:before] = head
+    script.code += [Move(loop.between), Less(counter, length, again, _cost(work))]
+    loop.end()
+    script.touch(stacks)
+    return (STEP_COST + work) * length
 
-    # Step by step ---------------------------------------------------------------------------------
 
-    def _stepwise(self, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        split = self.constants + self.carries
-        carry = list(args[self.constants : split])
-        stacked = [np.empty(*layout) for layout in self.layouts[self.carries :]]
-        order = range(self.length)
-        for step in reversed(order) if self.is_reversed else order:
-            slices = [np.asarray(x[step]) for x in args[split:]]
-            results = self.plan.run([*args[: self.constants], *carry, *slices])
-            carry = results[: self.carries]
-            for column, value in zip(stacked, results[self.carries :], strict=True):
-                column[step] = value
-        return (*carry, *stacked)
+# Branches -----------------------------------------------------------------------------------------
 
 
-def _repeated(array: np.ndarray, length: int) -> np.ndarray:
-    return np.broadcast_to(array, (length, *array.shape)).copy()
+def _write_switch(
+    script: Script, step: "Step", args: Sequence[int], results: Sequence[int], sizes: Sizes
+) -> float:
+    index, *given = args
+    script.tick()
+    script.touch(args)
+    script.tick()
+    types = step.node.type if isinstance(step.node.type, tuple) else (step.node.type,)
+    for result, type in zip(results, types, strict=True):
+        script.make(result, _layout(type, sizes))
+    labels = [script.label() for _ in step.bodies]
+    done = script.label()
+    script.code.append(Switch(index, tuple(labels)))
+    works = []
+    for label, body, inner in zip(
+        labels, step.bodies, inner_sizes(step.node, sizes, step.bodies), strict=True
+    ):
+        script.put(label)
+        first = script.count
+        found, work = _write_body(script, body, given, inner)
+        works.append(work)
+        for result, number in zip(results, found, strict=True):
+            root = script.root(number)[0]
+            if first <= root and root in script.made and script.is_whole(number):
+                script.view(root, result, 0, script.layouts[root])
+            else:
+                script.copy(result, number)
+        script.jump(done)
+    script.put(done)
+    script.tick()
+    script.touch([*args, *results])
+    return max(works)
+
+
+WRITERS = {while_: _write_while, scan: _write_scan, switch: _write_switch}

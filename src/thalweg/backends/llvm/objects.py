@@ -19,39 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.backends.llvm import jit
-
-CHAIN = """
-define void @chain(ptr %entries, ptr %tables, ptr %sizes, ptr %tasks, i64 %first, i64 %last) {
-entry:
-  br label %check
-check:
-  %index = phi i64 [ %first, %entry ], [ %next, %body ]
-  %is_left = icmp slt i64 %index, %last
-  br i1 %is_left, label %body, label %done
-body:
-  %entry_place = getelementptr ptr, ptr %entries, i64 %index
-  %kernel = load ptr, ptr %entry_place
-  %table_place = getelementptr ptr, ptr %tables, i64 %index
-  %table = load ptr, ptr %table_place
-  %size_place = getelementptr ptr, ptr %sizes, i64 %index
-  %size = load ptr, ptr %size_place
-  %task_place = getelementptr i64, ptr %tasks, i64 %index
-  %task = load i64, ptr %task_place
-  call void %kernel(ptr %table, ptr %size, i64 0, i64 %task, i64 0)
-  %next = add i64 %index, 1
-  br label %check
-done:
-  ret void
-}
-"""
-"""Run the kernels from `first` to `last` of a list, each over all of its tasks."""
+from thalweg.backends.llvm import instructions, jit
 
 PLAIN = 0x101
 """NumPy's flags of rows one after another (1) and of addresses that fit the type (0x100)."""
 
 ENTER = f"""
-define internal i1 @enter(ptr %list, i64 %count, ptr %starts, ptr %slots, ptr %table) {{
+define internal i1 @enter(ptr %list, i64 %count, ptr %starts, ptr %slots, ptr %offsets,
+                          ptr %table) {{
 entry:
   %place = getelementptr i8, ptr %list, i64 24
   %items = load ptr, ptr %place
@@ -83,7 +58,10 @@ write:
   %slot = getelementptr i64, ptr %slots, i64 %at
   %word = load i64, ptr %slot
   %target = getelementptr ptr, ptr %table, i64 %word
-  store ptr %data, ptr %target
+  %offset_place = getelementptr i64, ptr %offsets, i64 %at
+  %offset = load i64, ptr %offset_place
+  %address = getelementptr i8, ptr %data, i64 %offset
+  store ptr %address, ptr %target
   %after = add i64 %at, 1
   br label %enter
 entered:
@@ -93,8 +71,9 @@ done:
   ret i1 %is_plain
 }}
 """
-"""Write the address of each array i to table[slots[j]], j from starts[i] to starts[i + 1]; true
-where all of them are plain: without gaps, not turned, at addresses that fit their types."""
+"""Write the address of each array i, and offsets[j] more, to table[slots[j]], j from starts[i] to
+starts[i + 1]; true where all arrays are plain: without gaps, not turned, at addresses that fit
+their types."""
 
 HELD = """
 define internal i64 @held(ptr %roots, ptr %views, i64 %count, ptr %found) {
@@ -132,20 +111,19 @@ done:
 its root are the lists' own and the view's."""
 
 WORDS = (
-    "inputs", "outputs", "starts", "output_starts", "slots", "table", "found",
-    "entries", "tables", "sizes", "tasks", "launches",
+    "inputs", "outputs", "starts", "output_starts", "slots", "offsets", "table", "found",
+    "perform", "lists", "end",
 )  # fmt: skip
 """What `start` is told once for each workspace."""
 
 _LOADS = "\n".join(
     f"  %{name}_at = getelementptr i64, ptr %words, i64 {place}\n"
-    f"  %{name} = load {'i64' if name in ('inputs', 'outputs', 'launches') else 'ptr'}, "
+    f"  %{name} = load {'i64' if name in ('inputs', 'outputs', 'end') else 'ptr'}, "
     f"ptr %{name}_at"
     for place, name in enumerate(WORDS)
 )
 START = (
-    CHAIN.replace("define void", "define internal void")
-    + ENTER
+    ENTER
     + HELD
     + f"""
 define i64 @start(ptr %words, ptr %given, ptr %roots, ptr %views) {{
@@ -157,18 +135,20 @@ entry:
 busy:
   ret i64 %held
 free:
-  %is_plain = call i1 @enter(ptr %given, i64 %inputs, ptr %starts, ptr %slots, ptr %table)
+  %is_plain = call i1 @enter(ptr %given, i64 %inputs, ptr %starts, ptr %slots, ptr %offsets,
+                       ptr %table)
   br i1 %is_plain, label %plain, label %copy
 copy:
   ret i64 -1
 plain:
-  call i1 @enter(ptr %views, i64 %outputs, ptr %output_starts, ptr %slots, ptr %table)
-  call void @chain(ptr %entries, ptr %tables, ptr %sizes, ptr %tasks, i64 0, i64 %launches)
+  call i1 @enter(ptr %views, i64 %outputs, ptr %output_starts, ptr %slots, ptr %offsets,
+                 ptr %table)
+  call i64 %perform(ptr %lists, i64 0, i64 %end, ptr null)
   ret i64 0
 }}
 """
 )
-"""Enter the addresses of arguments and results, and run the first kernels, if they are short.
+"""Enter the addresses of arguments and results, and follow the instructions, if they are short.
 
 Returns how many results are held by somebody, their places in `found`, or -1 where an argument is
 not plain; nothing has been run in both cases."""
@@ -199,14 +179,17 @@ def _agrees(start: Callable[..., int]) -> bool:
     lent = Lent([np.zeros((2, 3)), np.zeros(4)])
     number = ctypes.c_int64
     table, places, found = (number * 4)(), (number * 5)(*range(5)), (number * 4)()
+    offsets = (number * 4)(0, 8, 0, 0)
     sample = words(
         inputs=2, outputs=2, starts=places, output_starts=ctypes.addressof(places) + 16,
-        slots=places, table=table, found=found, entries=0, tables=0, sizes=0, tasks=0, launches=0,
+        slots=places, offsets=offsets, table=table, found=found,
+        perform=instructions.address(), lists=(number * len(instructions.LISTS))(), end=0,
     )  # fmt: skip
     lists = id(lent.roots), id(lent.views)
     if start(sample, id(given), *lists) != 0:
         return False
-    if list(table) != [each.ctypes.data for each in (*given, *lent.views)]:
+    addresses = [each.ctypes.data for each in (*given, *lent.views)]
+    if list(table) != [sum(pair) for pair in zip(addresses, offsets, strict=True)]:
         return False
     part = lent.views[1][2:]
     is_known = start(sample, id(given), *lists) == 1 and found[0] == 1

@@ -1,85 +1,55 @@
 """A program for one set of shapes: where its values lie in memory, and the calls that fill them.
 
     values between kernels       places in one block of memory, shared by values that do not meet
-    kernels one after another    one native call that runs them all
+    kernels, loops, branches     one native call that follows a list of instructions
     an operation without kernel  its NumPy definition, between two such calls
 
 Each kernel finds the addresses of its arrays in a table. Those of the block never change; those of
-the arguments, of the results and of what definitions give are entered at each run. Two threads that
-run one plan at the same time have a block and a table each.
+the arguments, of the results and of what definitions give are entered at each run; those of what a
+loop carries are changed by its instructions. Two threads that run one plan at the same time have a
+block and a table each.
 """
 
+import bisect
 import ctypes
-import functools
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.backends.llvm import jit, objects, threads
+from thalweg.backends.llvm import instructions, loops, objects, threads
+from thalweg.backends.llvm.launch import Launch, arrays_of, bytes_of, contiguous
 from thalweg.backends.llvm.memory import LINE, empty, reserve
-from thalweg.ir.function import all_nodes, inner_functions
-from thalweg.ir.node import Node
-from thalweg.ops.control import callback
+from thalweg.backends.llvm.script import SCRATCH, Script, lines, size_of
 from thalweg.passes.families import VIEWS
-from thalweg.transforms.evaluate import concrete, prepared
+from thalweg.transforms.evaluate import prepared
 
 if TYPE_CHECKING:
-    from thalweg.backends.llvm.loops import Loop
-    from thalweg.backends.llvm.program import Kernel, Step
-    from thalweg.loops.nest import Nest
+    from thalweg.backends.llvm.program import Step
+    from thalweg.backends.llvm.stepwise import Stepwise
 
 WORTH_THREADS = 1 << 16
 """Steps of the innermost body below which a kernel runs on the calling thread alone. Handing out
 tasks takes some microseconds; a worker that sleeps comes when it can, nobody waits for it."""
-TILED = 16
-"""Steps of a tile that take the time of one elsewhere."""
-KEPT_BYTES = 1 << 16
-"""Values that need no input are computed once where they are at most so big."""
-SCRATCH = -1
-"""What stands for the memory of a thread's own in the list of a kernel's arrays."""
 WORD = ctypes.sizeof(ctypes.c_void_p)
 
 SHORT = 1 << 16
 """Steps up to which all kernels run within the call that enters addresses, while Python waits:
 handing the interpreter to other threads and taking it back takes as long as some thousand."""
 
-Layout = tuple[tuple[int, ...], np.dtype]
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Action:
+    """A step that is done in every run: by instructions from one place to another, or by its
+    definition; `time` is that of the plan's script when it is done."""
 
-@functools.cache
-def _chain() -> Callable[..., None]:
-    pointer, number = ctypes.c_void_p, ctypes.c_int64
-    return jit.callable_of("chain", objects.CHAIN, *[pointer] * 4, number, number)
-
-
-class Launch:
-    """A kernel with numbers for its named sizes, and its place in the list of kernels."""
-
-    __slots__ = ("entry", "outputs", "scratch", "sizes", "tasks", "work")
-
-    def __init__(self, kernel: "Kernel", sizes: Mapping[str, int]):
-        values = [concrete(size, sizes) for size in kernel.sizes]
-        self.entry = kernel.compiled()
-        self.sizes = (ctypes.c_int64 * max(1, len(values)))(*values)
-        self.tasks: int = concrete(kernel.tasks, sizes)
-        self.scratch: int = concrete(kernel.scratch, sizes)
-        self.work: int = sum(_work(nest, sizes) for nest in kernel.nests)
-        self.outputs: list[Layout] = [
-            (concrete(type.shape, sizes), type.dtype.numpy) for type in kernel.outputs
-        ]
-
-
-def _work(nest: "Nest", sizes: Mapping[str, int]) -> int:
-    """How often the innermost bodies of a nest run; of a contraction, whose tiles have all that
-    they need in registers, a part of that."""
-    outer = nest.outer[1:] if nest.parts else nest.outer
-    steps = math.prod(concrete(extent, sizes) for _, extent in (*outer, *nest.inner))
-    if nest.rows and nest.reductions:
-        return steps // TILED
-    return steps * max(1, len(nest.reductions), len(nest.stores))
+    step: "Step"
+    definition: Callable[..., Any] | None
+    begin: int
+    end: int
+    time: int
 
 
 class Plan:
@@ -87,7 +57,8 @@ class Plan:
 
     `bytes` is the size of the block that holds the values between its kernels, `scratch` what a
     thread needs besides, `defined_bytes` what definitions give at most at one time, and
-    `result_bytes` the size of the results: what a run takes besides its arguments.
+    `result_bytes` the size of the results: what a run takes besides its arguments. `loops` are
+    those that go step by step.
     """
 
     def __init__(
@@ -95,114 +66,107 @@ class Plan:
     ):
         self.results = list(results)
         self.inputs = inputs
-        self.known: dict[int, np.ndarray] = {}
-        self.layouts: dict[int, Layout] = {}
-        self.launches: list[Launch] = []
-        self.words: list[list[int]] = []
-        self.loops: list[Loop] = []
-        self.actions: list[tuple[Step, Callable[..., Any] | None, int]] = []
+        count = max([inputs, *(1 + number for step in steps for number in step.results)])
+        script = self.script = Script(count)
+        self.loops: list[Stepwise] = []
+        work, written = 0.0, []
         for step in steps:
-            self._enter(step, sizes)
-        self.scratch = max((launch.scratch for launch in self.launches), default=0)
-        self.most_work = max((launch.work for launch in self.launches), default=0)
-        self.is_big = self.most_work >= WORTH_THREADS
-        self.defines = any(definition is not None for _, definition, _ in self.actions)
-        last = self._last_uses()
-        self.places, self.bytes = self._placed(last)
-        self.ending, self.defined_bytes = self._defined(last, sizes)
-        self.slots = self._slots()
-        self.outputs = [
-            number
-            for number in dict.fromkeys(self.results)
-            if number in self.layouts and number not in self.known
-        ]
-        self.output_layouts = [self.layouts[number] for number in self.outputs]
-        self.result_bytes = sum(map(_size, self.output_layouts))
-        self.gives_outputs = self.results == self.outputs
-        entered = [self.slots.get(number, []) for number in (*range(inputs), *self.outputs)]
-        starts = [*_running(map(len, entered)), sum(map(len, entered))]
-        self.starts = (ctypes.c_int64 * len(starts))(*starts)
-        words = [word for slots in entered for word in slots]
-        self.entered = (ctypes.c_int64 * max(1, len(words)))(*words)
-        self._phases: list[tuple[int, int, Any, list[int]]] | None = None
-        self._free: list[Workspace] = []
-        count = max(1, len(self.launches))
-        self.entries = (ctypes.c_void_p * count)(
-            *[ctypes.cast(launch.entry, ctypes.c_void_p).value for launch in self.launches]
-        )
-        self.sizes = (ctypes.c_void_p * count)(
-            *[ctypes.addressof(launch.sizes) for launch in self.launches]
-        )
-        self.tasks = (ctypes.c_int64 * count)(*[launch.tasks for launch in self.launches])
-        is_short = not self.defines and sum(launch.work for launch in self.launches) <= SHORT
-        self.started = len(self.launches) if is_short else 0
-        self.is_plain = self.gives_outputs and self.started > 0
-
-    def _enter(self, step: "Step", sizes: Mapping[str, int]) -> None:
-        """Take a step over: as a launch, as a definition, or as a value known once and for all."""
-        launch = definition = None
-        if step.kernel is not None:
-            launch = Launch(step.kernel, sizes)
-        else:
-            loop = step.loop(sizes)
-            if loop is not None:
-                self.loops.append(loop)
-            definition = loop or prepared(step.node, sizes)
-        is_fixed = not step.args and _bytes(step.node, sizes) <= KEPT_BYTES
-        if is_fixed and not _calls_host(step.node):
-            if launch is not None:
-                found: Any = _alone(launch)
+            definition: Callable[..., Any] | None = None
+            begin = script.put()
+            script.step = step
+            if loops.is_native(step, sizes):
+                work += loops.write(script, step, step.args, step.results, sizes)
             else:
-                assert definition is not None
-                with np.errstate(all="ignore"):
-                    found = definition()
-                found = found if isinstance(found, tuple) else (found,)
-            self.known |= dict(zip(step.results, map(_contiguous, found), strict=True))
-            return
-        if launch is None:
-            self.actions.append((step, definition, -1))
-            return
-        self.layouts |= dict(zip(step.results, launch.outputs, strict=True))
-        self.actions.append((step, None, len(self.launches)))
-        self.launches.append(launch)
-        self.words.append([*step.args, *step.results, *([SCRATCH] if launch.scratch else [])])
-
-    def _last_uses(self) -> dict[int, int]:
-        """For each value that is no result, the last action that needs it; a definition may give
-        views of its arguments, which therefore live as long as what it gives."""
-        last: dict[int, int] = {}
-        for index, (step, _, _) in enumerate(self.actions):
-            for number in (*step.args, *step.results):
-                last[number] = index
-        for step, definition, _ in reversed(self.actions):
+                loop = step.loop(sizes)
+                if loop is not None:
+                    self.loops.append(loop)
+                definition = loop or prepared(step.node, sizes)
+                script.tick()
+                script.touch([*step.args, *step.results])
+            written.append((step, definition, begin, script.put(), script.now))
+        script.tick()
+        script.touch(self.results)
+        for step, definition, *_ in reversed(written):
             if definition is not None:
-                end = max(last[number] for number in step.results)
-                for number in step.args:
-                    last[number] = max(last[number], end)
-        for number in self.results:
-            last.pop(number, None)
-        return last
+                # It may give views of its arguments, which therefore live as long.
+                end = max((script.spans[number][1] for number in step.results), default=0)
+                script.stretch(step.args, end)
+        self.known = script.known
+        self.layouts = script.layouts
+        self.launches = script.launches
+        self.outputs = self._outputs()
+        self.places, size = script.placed(self.outputs)
+        self.bytes = size
+        self.scratch = max((launch.scratch for launch in self.launches), default=0)
+        self.is_big = any(map(_is_big, self.launches))
+        assembly = script.assembled()
+        self.slots = assembly.slots
+        self.words = assembly.count
+        places = assembly.places
+        self.end = len(assembly.numbers) - instructions.OPERANDS
+        self.actions = []
+        for step, definition, begin, end, now in written:
+            if definition is not None or places[begin] != places[end]:
+                self.actions.append(Action(step, definition, places[begin], places[end], now))
+        self.gone, self.defined_bytes = self._defined(sizes)
+        self.defines = any(action.definition is not None for action in self.actions)
+        self.output_layouts = [self.layouts[number] for number in self.outputs]
+        self.result_bytes = sum(map(lines, self.output_layouts))
+        self.gives_outputs = self.results == self.outputs
+        self._enter_slots()
+        self._phases: list[tuple[int, int, Action | None, list[int]]] | None = None
+        self._free: list[Workspace] = []
+        self._list_kernels(assembly.numbers)
+        is_short = not self.defines and work <= SHORT
+        self.started = self.end if is_short else 0
+        self.is_plain = self.gives_outputs and is_short
 
-    def _defined(
-        self, last: Mapping[int, int], sizes: Mapping[str, int]
-    ) -> tuple[dict[int, list[int]], int]:
+    def _outputs(self) -> list[int]:
+        """The values made here that results are, or are all of: these have arrays of their own."""
+        found: dict[int, None] = {}
+        for number in self.results:
+            root = self.script.root(number)[0]
+            if root in self.script.made and self.script.is_whole(number):
+                found[root] = None
+        return list(found)
+
+    def _enter_slots(self) -> None:
+        """Where the addresses of arguments and results are entered."""
+        entered = [self.slots.get(number, []) for number in (*range(self.inputs), *self.outputs)]
+        starts = [*_running(map(len, entered)), sum(map(len, entered))]
+        self.starts = _numbers(starts)
+        self.entered = _numbers([word for slots in entered for word, _ in slots])
+        self.offsets = _numbers([offset for slots in entered for _, offset in slots])
+
+    def _list_kernels(self, code: Sequence[int]) -> None:
+        """What instructions find kernels by."""
+        launches = self.launches
+        self.code = _numbers(code)
+        self.entries = _numbers(
+            [ctypes.cast(launch.entry, ctypes.c_void_p).value or 0 for launch in launches]
+        )
+        self.sizes = _numbers([ctypes.addressof(launch.sizes) for launch in launches])
+        self.tasks = _numbers([launch.tasks for launch in launches])
+
+    def _defined(self, sizes: Mapping[str, int]) -> tuple[list[list[int]], int]:
         """What definitions have given and nobody needs after each action; and how many bytes of
         it there are at most at one time."""
-        ending: dict[int, list[int]] = {}
-        held: dict[int, int] = {}
-        total = most = 0
-        for index, (step, definition, _) in enumerate(self.actions):
-            if definition is not None:
-                # Of several results it is not known which is how large: the first stands for all.
-                number = step.results[0]
-                held[number] = 0 if step.node.op.name in VIEWS else _bytes(step.node, sizes)
-                total += held[number]
-                most = max(most, total)
-                for each in step.results:
-                    if each in last:
-                        ending.setdefault(last[each], []).append(each)
-            total -= sum(held.pop(number, 0) for number in ending.get(index, ()))
-        return ending, most
+        gone: list[list[int]] = [[] for _ in self.actions]
+        times = [action.time for action in self.actions]
+        bytes = [0] * (len(self.actions) + 1)
+        for index, action in enumerate(self.actions):
+            if action.definition is None:
+                continue
+            ends = []
+            for number in action.step.results:
+                ends.append(bisect.bisect_left(times, self.script.spans[number][1]))
+                if ends[-1] < len(gone):
+                    gone[ends[-1]].append(number)
+            # Of several results it is not known which is how large: all stay as long as the last.
+            size = 0 if action.step.node.op.name in VIEWS else bytes_of(action.step.node, sizes)
+            for at in range(index, 1 + min(max(ends), len(self.actions) - 1)):
+                bytes[at] += size
+        return gone, max(bytes)
 
     def working_bytes(self, workers: int) -> int:
         """What a run by so many threads takes besides its arguments and results."""
@@ -212,91 +176,34 @@ class Plan:
     def largest(self, most: int) -> list[tuple["Step", int]]:
         """Of the values in the block while most of it is in use, the largest, with what makes
         them."""
-        last = self._last_uses()
-        living: dict[int, tuple[Step, int]] = {}
-        fullest: list[tuple[Step, int]] = []
-        for index, (step, _, launch) in enumerate(self.actions):
-            for number in step.results if launch >= 0 else ():
-                if number in self.places:
-                    living[number] = step, _size(self.layouts[number])
-            found = list(living.values())
-            if sum(size for _, size in found) > sum(size for _, size in fullest):
-                fullest = found
-            living = {number: each for number, each in living.items() if last[number] > index}
-        return sorted(fullest, key=lambda each: -each[1])[:most]
+        makers = self.script.makers
+        found = [(makers[n], lines(self.layouts[n])) for n in self.script.fullest(self.places)]
+        return sorted(found, key=lambda each: -each[1])[:most]
 
     def kept_bytes(self) -> int:
         """What is kept between runs: blocks, and arrays for results."""
         return sum(space.kept_bytes() for space in self._free)
 
-    def _placed(self, last: Mapping[int, int]) -> tuple[dict[int, int], int]:
-        """The places in the block of values that only this plan sees, and the block's size.
-
-        A value keeps its place from the step that makes it to the last that needs it.
-        """
-        places: dict[int, int] = {}
-        space = _Space()
-        ending: dict[int, list[int]] = {}
-        for number, index in last.items():
-            ending.setdefault(index, []).append(number)
-        for index, (step, _, launch) in enumerate(self.actions):
-            if launch >= 0:
-                for number in step.results:
-                    if number in last:
-                        places[number] = space.take(_size(self.layouts[number]))
-            for number in ending.get(index, ()):
-                if number in places:
-                    space.give_back(places[number], _size(self.layouts[number]))
-        return places, space.size
-
-    def _slots(self) -> dict[int, list[int]]:
-        """Where in the table the address of each value stands that is not in the block."""
-        slots: dict[int, list[int]] = {}
-        word = 0
-        for numbers in self.words:
-            for number in numbers:
-                if number not in self.places and number != SCRATCH:
-                    slots.setdefault(number, []).append(word)
-                word += 1
-        return slots
-
-    def phases(self) -> list[tuple[int, int, Any, list[int]]]:
-        """Ranges of launches, (first, last, None, gone), and (-1, -1, action, gone) for
-        definitions; `gone` are the values of definitions that nobody needs any more then."""
+    def phases(self) -> list[tuple[int, int, Action | None, list[int]]]:
+        """Ranges of instructions, and definitions with an empty one; and the values of definitions
+        that nobody needs any more then."""
         if self._phases is None:
-            found: list[tuple[int, int, Any, list[int]]] = []
-            start, gone = -1, []
-            for index, action in enumerate(self.actions):
-                launch, ends = action[2], self.ending.get(index, [])
-                if launch >= 0:
-                    start = launch if start < 0 else start
-                    gone += ends
-                    continue
-                if start >= 0:
-                    found.append((start, self._next(action), None, gone))
-                    start, gone = -1, []
-                found.append((-1, -1, action, ends))
-            if start >= 0:
-                found.append((start, len(self.launches), None, gone))
+            found: list[tuple[int, int, Action | None, list[int]]] = []
+            for action, gone in zip(self.actions, self.gone, strict=True):
+                if action.definition is not None:
+                    found.append((action.begin, action.begin, action, gone))
+                elif found and found[-1][2] is None:
+                    begin, _, _, before = found[-1]
+                    found[-1] = begin, action.end, None, before + gone
+                else:
+                    found.append((action.begin, action.end, None, gone))
             self._phases = found
         return self._phases
 
-    def _kernels(self, first: int, last: int, space: "Workspace", team: Any, held: Any) -> None:
-        """Run some launches in a row, the large ones by the team; `held` owns what they work on."""
-        if team is None or not team.march(space.lists, space.blocks, first, last, (space, held)):
-            _chain()(*space.lists, first, last)
-
     def blocks(self, workers: int) -> Any:
         """For each launch how many tasks one of so many threads takes at a time; 0 for all."""
-        tasks = [each.tasks if each.work >= WORTH_THREADS else 0 for each in self.launches]
+        tasks = [launch.tasks if _is_big(launch) else 0 for launch in self.launches]
         return threads.blocks(tasks, workers)
-
-    def _next(self, action: tuple) -> int:
-        """The first launch after an action."""
-        index = self.actions.index(action)
-        return next(
-            (launch for _, _, launch in self.actions[index:] if launch >= 0), len(self.launches)
-        )
 
     def forget(self) -> None:
         """Let go of the memory that is kept for the next run."""
@@ -313,15 +220,16 @@ class Plan:
             return results
         values: dict[int, np.ndarray] = self.known | dict(enumerate(given))
         values |= zip(self.outputs, outputs, strict=True)
-        for first, last, action, gone in () if self.started else self.phases():
+        for begin, end, action, gone in () if self.started else self.phases():
             if action is not None:
                 self._define(action, space, values)
             else:
-                self._kernels(first, last, space, team, values)
+                instructions.follow(space.lists, begin, end, team, (space, values))
             for number in gone:
                 del values[number]
+        results = [space.result(number, values) for number in self.results]
         self.give_back(space)
-        return [values[number] for number in self.results]
+        return results
 
     def workspace(self, team: Any) -> "Workspace":
         """Memory for one run, by this thread or by a team; `give_back` keeps it for the next."""
@@ -333,44 +241,38 @@ class Plan:
         """Keep the memory of a run that has ended."""
         self._free.append(space)
 
-    def timed(self, arrays: Sequence[np.ndarray], rounds: int) -> list[tuple["Step", list[float]]]:
+    def timed(self, arrays: Sequence[np.ndarray], rounds: int) -> list[tuple[Action, list[float]]]:
         """The seconds of each step in each of so many runs, steps one after another as in `run`.
 
         Kernels without arguments whose values are kept are not run again and not listed.
         """
         team = threads.team() if self.is_big else None
         space = Workspace(self, 1 + (team.workers if team else 0))
-        found: list[tuple[Step, list[float]]] = [(step, []) for step, _, _ in self.actions]
+        found: list[tuple[Action, list[float]]] = [(action, []) for action in self.actions]
         for _ in range(rounds):
             given, outputs = space.start(list(arrays))
             values: dict[int, np.ndarray] = self.known | dict(enumerate(given))
             values |= zip(self.outputs, outputs, strict=True)
-            for action, (_, seconds) in zip(self.actions, found, strict=True):
-                launch = action[2]
-                begin = time.perf_counter()
-                if launch < 0:
+            for action, seconds in found:
+                start = time.perf_counter()
+                if action.definition is not None:
                     self._define(action, space, values)
                 else:
-                    self._kernels(launch, launch + 1, space, team, values)
-                seconds.append(time.perf_counter() - begin)
+                    instructions.follow(
+                        space.lists, action.begin, action.end, team, (space, values)
+                    )
+                seconds.append(time.perf_counter() - start)
         return found
 
-    def _define(self, action: tuple, space: "Workspace", values: dict[int, np.ndarray]) -> None:
-        step, definition, _ = action
-        args = [values[number] if number in values else space.view(number) for number in step.args]
+    def _define(self, action: Action, space: "Workspace", values: dict[int, np.ndarray]) -> None:
+        assert action.definition is not None
+        args = [space.array(number, values) for number in action.step.args]
         with np.errstate(all="ignore"):
-            found = definition(*args)
-        for number, array in zip(
-            step.results, found if isinstance(found, tuple) else (found,), strict=True
-        ):
-            array = _contiguous(array)
-            is_view = array.base is not None and number in self.results
-            if is_view and np.may_share_memory(array, space.memory):
-                # The block will hold something else at the next run.
-                array = array.copy()
+            found = action.definition(*args)
+        for number, array in zip(action.step.results, arrays_of(found), strict=True):
+            array = contiguous(array)
             values[number] = array
-            for slot in self.slots.get(number, ()):
-                space.table[slot] = array.ctypes.data
+            space.enter(number, array.ctypes.data)
 
 
 class Workspace:
@@ -395,21 +297,29 @@ class Workspace:
         )
         self.zero = -self.memory.ctypes.data % LINE
         base = self.memory.ctypes.data + self.zero
-        places = plan.places | {SCRATCH: plan.bytes}
-        numbers = [number for numbers in plan.words for number in numbers]
-        self.table = (ctypes.c_void_p * max(1, len(numbers)))(
-            *[base + places[n] if n in places else 0 for n in numbers]
-        )
+        self.table = (ctypes.c_int64 * plan.words)()
+        for number, place in plan.places.items():
+            self.enter(number, base + place)
         for number, array in plan.known.items():
-            for slot in plan.slots.get(number, ()):
-                self.table[slot] = array.ctypes.data
+            self.enter(number, array.ctypes.data)
+        tables = plan.script.tables
+        word = 0
+        for numbers in tables:
+            word += len(numbers)
+            if numbers[-1:] == [SCRATCH]:
+                self.table[word - 1] = base + plan.bytes
         address = ctypes.addressof(self.table)
-        starts = _running(len(numbers) for numbers in plan.words)
-        self.tables = (ctypes.c_void_p * max(1, len(plan.words)))(
-            *[address + WORD * start for start in starts]
-        )
-        self.lists: tuple[Any, ...] = (plan.entries, self.tables, plan.sizes, plan.tasks)
+        self.tables = _numbers([address + WORD * start for start in _running(map(len, tables))])
         self.blocks = plan.blocks(workers)
+        self.lists = instructions.lists_of(
+            code=plan.code,
+            words=self.table,
+            entries=plan.entries,
+            tables=self.tables,
+            sizes=plan.sizes,
+            tasks=plan.tasks,
+            blocks=self.blocks,
+        )
         self.views: dict[int, np.ndarray] = {}
         self.lent: list[objects.Lent] = []
         self.found = (ctypes.c_int64 * (len(plan.outputs) + 1))()
@@ -419,18 +329,22 @@ class Workspace:
             starts=plan.starts,
             output_starts=ctypes.addressof(plan.starts) + WORD * plan.inputs,
             slots=plan.entered,
+            offsets=plan.offsets,
             table=self.table,
             found=self.found,
-            entries=plan.entries,
-            tables=self.tables,
-            sizes=plan.sizes,
-            tasks=plan.tasks,
-            launches=plan.started,
+            perform=instructions.address(),
+            lists=self.lists,
+            end=plan.started,
         )
 
     def kept_bytes(self) -> int:
         """The bytes of the block and of the arrays for results."""
         return self.memory.nbytes + len(self.lent) * self.plan.result_bytes
+
+    def enter(self, number: int, address: int) -> None:
+        """Write the address of a value wherever it is looked for."""
+        for slot, offset in self.plan.slots.get(number, ()):
+            self.table[slot] = address + offset
 
     def start(self, given: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Enter the arguments and arrays for results, and run the kernels of a short plan.
@@ -448,7 +362,7 @@ class Workspace:
             self._replace(lent, self.found[:done])
             done = native(self.words, id(given), *lists)
         if done < 0:
-            given = [_contiguous(array) for array in given]
+            given = [contiguous(array) for array in given]
             done = native(self.words, id(given), *lists)
         # A debugger, say, that holds whatever is made: what it holds is written nevertheless.
         return (given, lent.views) if done == 0 else self._start_slowly(given, lent)
@@ -456,13 +370,12 @@ class Workspace:
     def _start_slowly(self, given: list[np.ndarray], lent: objects.Lent) -> tuple[list, list]:
         """The same where objects can only be asked one by one."""
         plan = self.plan
-        given = [_contiguous(array) for array in given]
+        given = [contiguous(array) for array in given]
         for number, array in zip(
             (*range(plan.inputs), *plan.outputs), (*given, *lent.views), strict=True
         ):
-            for slot in plan.slots.get(number, ()):
-                self.table[slot] = array.ctypes.data
-        _chain()(*self.lists, 0, plan.started)
+            self.enter(number, array.ctypes.data)
+        instructions.follow(self.lists, 0, plan.started, None, given)
         return given, lent.views
 
     def _next_lent(self) -> objects.Lent:
@@ -476,60 +389,36 @@ class Workspace:
         for place in places:
             lent.replace(place, empty(*self.plan.output_layouts[place]))
 
-    def view(self, number: int) -> np.ndarray:
-        """A value in the block as an array."""
-        found = self.views.get(number)
-        if found is None:
-            shape, dtype = self.plan.layouts[number]
-            offset = self.zero + self.plan.places[number]
-            found = np.ndarray(shape, dtype, self.memory, offset)
-            self.views[number] = found
-        return found
+    def array(self, number: int, values: Mapping[int, np.ndarray]) -> np.ndarray:
+        """A value as an array: among those that have one, a part of one, or in the block."""
+        found = values.get(number)
+        if found is not None:
+            return found
+        root, offset = self.plan.script.root(number)
+        shape, dtype = layout = self.plan.layouts[number]
+        if root in values:
+            bytes = values[root].reshape(-1).view(np.uint8)
+            return bytes[offset : offset + size_of(layout)].view(dtype).reshape(shape)
+        if number not in self.views:
+            start = self.zero + self.plan.places[root] + offset
+            self.views[number] = np.ndarray(shape, dtype, self.memory, start)
+        return self.views[number]
+
+    def result(self, number: int, values: Mapping[int, np.ndarray]) -> np.ndarray:
+        """A value as an array that stays as it is."""
+        array = self.array(number, values)
+        # The block will hold something else at the next run.
+        return array.copy() if np.may_share_memory(array, self.memory) else array
 
 
-class _Space:
-    """Places in a block that grows: the smallest gap that fits is taken first."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.gaps: list[tuple[int, int]] = []
-
-    def take(self, size: int) -> int:
-        fitting = [gap for gap in self.gaps if gap[1] >= size]
-        if fitting:
-            place, length = min(fitting, key=lambda gap: gap[1])
-            self.gaps.remove((place, length))
-            if length > size:
-                self.gaps.append((place + size, length - size))
-            return place
-        place = self.size
-        for gap in self.gaps:
-            # A gap at the end need only be made longer.
-            if gap[0] + gap[1] == self.size:
-                self.gaps.remove(gap)
-                place = gap[0]
-                break
-        self.size = place + size
-        return place
-
-    def give_back(self, place: int, size: int) -> None:
-        start, end = place, place + size
-        for gap in list(self.gaps):
-            if gap[0] + gap[1] == start:
-                start = gap[0]
-                self.gaps.remove(gap)
-            elif gap[0] == end:
-                end = gap[0] + gap[1]
-                self.gaps.remove(gap)
-        self.gaps.append((start, end - start))
+def _is_big(launch: Launch) -> bool:
+    """True for a kernel that threads share."""
+    return launch.is_shared and launch.work >= WORTH_THREADS
 
 
-def _alone(launch: Launch) -> list[np.ndarray]:
-    """The results of a kernel without arguments."""
-    outputs = [empty(*layout) for layout in launch.outputs]
-    table = (ctypes.c_void_p * len(outputs))(*[array.ctypes.data for array in outputs])
-    launch.entry(table, launch.sizes, 0, launch.tasks, 0)
-    return outputs
+def _numbers(values: Sequence[int]) -> Any:
+    """Numbers or addresses for native code."""
+    return (ctypes.c_int64 * max(1, len(values)))(*values)
 
 
 def _running(counts: Iterable[int]) -> Iterable[int]:
@@ -537,24 +426,3 @@ def _running(counts: Iterable[int]) -> Iterable[int]:
     for count in counts:
         yield total
         total += count
-
-
-def _size(layout: Layout) -> int:
-    """Bytes of a value, in whole lines."""
-    shape, dtype = layout
-    return -(-math.prod(shape) * dtype.itemsize // LINE) * LINE
-
-
-def _bytes(node: Node, sizes: Mapping[str, int]) -> int:
-    types = node.type if isinstance(node.type, tuple) else (node.type,)
-    return sum(concrete(type.bytes, sizes) for type in types)
-
-
-def _calls_host(node: Node) -> bool:
-    """True where a Python function runs, which may give something else each time."""
-    inner = [each for body in inner_functions(node.attrs) for each in all_nodes(body)]
-    return any(each.op is callback for each in (node, *inner))
-
-
-def _contiguous(array: np.ndarray) -> np.ndarray:
-    return array if array.flags.c_contiguous and array.flags.aligned else array.copy(order="C")

@@ -8,6 +8,7 @@ two kernels. `plan.py` says where values live and makes the calls.
 
 import ctypes
 import functools
+import math
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,12 @@ import numpy as np
 from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.emit import emit, scratch_of, sizes_of, tasks_of
 from thalweg.backends.llvm.groups import Group, group_of
-from thalweg.backends.llvm.loops import Loop
 from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.plan import Plan
+from thalweg.backends.llvm.stepwise import Stepwise
 from thalweg.backends.llvm.targets import Target, host
 from thalweg.ir.dim import Dim
-from thalweg.ir.function import Function, build
+from thalweg.ir.function import Function, build, inner_functions
 from thalweg.ir.leaves import item, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.show import show
@@ -35,7 +36,7 @@ from thalweg.loops.lower import lower
 from thalweg.loops.nest import Nest
 from thalweg.loops.schedule import keep, schedule
 from thalweg.ops.broadcast import sum as sum_op
-from thalweg.ops.control import call, scan
+from thalweg.ops.control import call, scan, switch, while_
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
 from thalweg.transforms.evaluate import bind_sizes, concrete
@@ -44,6 +45,7 @@ KEPT_PLANS = 64
 """Plans of one program, one for each set of shapes, before the oldest is dropped."""
 KEPT_BODIES = 256
 """Bodies of loops whose programs are remembered."""
+CONTROL = (while_, scan, switch)
 KEPT_WORKSPACES = 8
 """The newest plans of a program that keep their memory between runs."""
 
@@ -121,6 +123,10 @@ class Kernel:
             return [self.group.types[number] for number in self.group.results]
         return list(self.nest.outputs)
 
+    def work(self, sizes: Mapping[str, int]) -> int:
+        """How often the innermost bodies run, within known sizes."""
+        return sum(_work(nest, sizes) for nest in self.nests)
+
     def compiled(self) -> Any:
         """The native function, compiled when first asked for."""
         if self.entry is None:
@@ -132,6 +138,20 @@ class Kernel:
                         target=self.target,
                     )  # fmt: skip
         return self.entry
+
+
+TILED = 16
+"""Steps of a tile that take the time of one elsewhere."""
+
+
+def _work(nest: Nest, sizes: Mapping[str, int]) -> int:
+    """How often the innermost bodies of a nest run; of a contraction, whose tiles have all that
+    they need in registers, a part of that."""
+    outer = nest.outer[1:] if nest.parts else nest.outer
+    steps = math.prod(concrete(extent, sizes) for _, extent in (*outer, *nest.inner))
+    if nest.rows and nest.reductions:
+        return steps // TILED
+    return steps * max(1, len(nest.reductions), len(nest.stores))
 
 
 NUMBER = re.compile(r"^k\d+_")
@@ -167,13 +187,11 @@ class Step:
     kernel: Kernel | None
     args: list[int]
     results: list[int]
-    body: "Program | None" = None
+    bodies: tuple["Program", ...] = ()
 
-    def loop(self, sizes: Mapping[str, int]) -> Loop | None:
-        """What runs a scan whose body has kernels, within known sizes; None for all else."""
-        if self.body is None or concrete(self.node.attributes["length"], sizes) == 0:
-            return None
-        return Loop(self.node, self.body, sizes)
+    def loop(self, sizes: Mapping[str, int]) -> Stepwise | None:
+        """What runs a loop or switch step by step, within known sizes; None for all else."""
+        return Stepwise(self.node, self.bodies, sizes) if self.bodies else None
 
     @property
     def node(self) -> Node:
@@ -213,12 +231,13 @@ class Program:
                 continue
             numbers[node] = self._numbers(len(node.type) if isinstance(node.type, tuple) else 1)
             kernel = kernel_of(node.attrs[0], target) if node.op is call else None
-            body = _body(node.attributes["body"], target) if node.op is scan else None
+            inner = inner_functions(node.attrs) if node.op in CONTROL else ()
+            bodies = tuple([_body(each, target) for each in inner])
             if kernel is not None and kernel.nest.parts:
                 parts = self._numbers(1)
                 self.steps.append(Step((node,), kernel, args, parts))
                 kernel, args = _added_up(kernel), parts
-            self.steps.append(Step((node,), kernel, args, numbers[node], body))
+            self.steps.append(Step((node,), kernel, args, numbers[node], bodies))
         self.results = [each for node in self.fused.results for each in numbers[node]]
         self.steps = _by_rows(self.steps, set(self.results), target)
 
@@ -282,10 +301,9 @@ def _added_up(kernel: Kernel) -> Kernel:
 
 
 @functools.lru_cache(maxsize=KEPT_BODIES)
-def _body(function: Function, target: Target) -> Program | None:
-    """The body of a loop as a program; None where it has no kernels."""
-    program = Program(function, target)
-    return program if program.kernels else None
+def _body(function: Function, target: Target) -> Program:
+    """A Function of a loop or switch as a program."""
+    return Program(function, target)
 
 
 def _by_rows(steps: list[Step], results: set[int], target: Target) -> list[Step]:

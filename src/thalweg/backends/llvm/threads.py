@@ -1,12 +1,12 @@
 """Threads that share a kernel's tasks: parked Python threads inside one native call.
 
-A job is a kernel and its tasks; a list of kernels is run in one native call. For each that is worth
-it the thread that has the list opens a job, takes blocks of tasks itself until none is left, closes
-the job and waits for those who joined. Workers watch for an open job for
-a short while and then sleep in a read from a pipe, so that an idle program burns no core; they
-never hold the interpreter's lock. Nobody waits for a worker to wake up: where the cores are busy
-with other things, the calling thread does it all. Which thread takes which block is left to chance;
-what a task computes is not, so results are the same bit for bit.
+A job is a kernel and its tasks; the instructions of a plan are followed in one native call. For a
+kernel that is worth it the thread that follows them opens a job, takes blocks of tasks itself until
+none is left, closes the job and waits for those who joined. Workers watch for an open job for a
+short while and then sleep in a read from a pipe, so that an idle program burns no core; they never
+hold the interpreter's lock. Nobody waits for a worker to wake up: where the cores are busy with
+other things, the calling thread does it all. Which thread takes which block is left to chance; what
+a task computes is not, so results are the same bit for bit.
 """
 
 import ctypes
@@ -194,47 +194,6 @@ done:
 """
 """Have a kernel's tasks done by all; how many workers are still inside when patience ends."""
 
-MARCH = """
-define i64 @march(ptr %state, ptr %entries, ptr %tables, ptr %sizes, ptr %tasks, ptr %blocks,
-                  i64 %first, i64 %last) {
-entry:
-  br label %check
-check:
-  %index = phi i64 [ %first, %entry ], [ %next, %alone ], [ %next, %shared ]
-  %is_left = icmp slt i64 %index, %last
-  br i1 %is_left, label %body, label %done
-body:
-  %entry_place = getelementptr ptr, ptr %entries, i64 %index
-  %kernel = load ptr, ptr %entry_place
-  %table_place = getelementptr ptr, ptr %tables, i64 %index
-  %table = load ptr, ptr %table_place
-  %size_place = getelementptr ptr, ptr %sizes, i64 %index
-  %size = load ptr, ptr %size_place
-  %task_place = getelementptr i64, ptr %tasks, i64 %index
-  %task = load i64, ptr %task_place
-  %block_place = getelementptr i64, ptr %blocks, i64 %index
-  %block = load i64, ptr %block_place
-  %next = add i64 %index, 1
-  %is_shared = icmp sgt i64 %block, 0
-  br i1 %is_shared, label %share, label %alone
-alone:
-  call void %kernel(ptr %table, ptr %size, i64 0, i64 %task, i64 0)
-  br label %check
-share:
-  %inside = call i64 @open(ptr %state, ptr %kernel, ptr %table, ptr %size, i64 %task, i64 %block)
-  %is_over = icmp eq i64 %inside, 0
-  br i1 %is_over, label %shared, label %early
-shared:
-  br label %check
-early:
-  ret i64 %next
-done:
-  ret i64 %last
-}
-"""
-"""Run the kernels of a list, those with a block by all threads. Returns the first that was not run:
-before the end where a worker was put aside in the midst of its tasks and has to be waited for."""
-
 
 def _text(body: str, target: Target) -> str:
     pause, declared = PAUSES.get(target.architecture, ("", ""))
@@ -245,15 +204,14 @@ def _text(body: str, target: Target) -> str:
     return declared + SHARE + body
 
 
-def with_march(text: str) -> str:
-    """LLVM IR that may call `march`, with what that needs."""
-    march = MARCH.replace("define i64 @march", "define internal i64 @march")
-    return _text(OPEN + march + text, host())
+def with_open(text: str, target: Target) -> str:
+    """LLVM IR that may call `open`, with what that needs."""
+    return _text(OPEN + text, target)
 
 
-def texts(target: Target) -> dict[str, str]:
-    """The LLVM IR of what a worker does, and of what a thread does that has kernels to run."""
-    return {"serve": _text(SERVE, target), "march": _text(OPEN + MARCH, target)}
+def serving(target: Target) -> str:
+    """The LLVM IR of what a worker does."""
+    return _text(SERVE, target)
 
 
 class Team:
@@ -265,11 +223,8 @@ class Team:
         self.address = ctypes.addressof(self._state)
         self._held: Any = None
         self._is_taken = threading.Lock()
-        pointer, number = ctypes.c_void_p, ctypes.c_int64
-        written = texts(host())
-        self._serve = jit.callable_of("serve", written["serve"], pointer, ctypes.c_int64)
-        kind = ctypes.CFUNCTYPE(number, *[pointer] * 6, number, number)
-        self._march = kind(jit.load("march", written["march"]))
+        types = ctypes.c_void_p, ctypes.c_int64
+        self._serve = jit.callable_of("serve", serving(host()), *types)
         # What sleeping workers read a byte from: it wakes one of them, whatever the system.
         self._state[MOUTH], self._state[MOUTH + 1] = os.pipe()
         self._state[MOUTH + 2] = workers
@@ -280,31 +235,10 @@ class Team:
             )
             work.start()
 
-    def run(self, kernel: Any, buffers: Any, sizes: Any, tasks: int, arrays: Any) -> bool:
-        """Run one kernel's tasks; as `march`."""
-        lists = [ctypes.cast(kernel, ctypes.c_void_p).value, ctypes.addressof(buffers), sizes or 0]
-        entries, tables, sizes = ((ctypes.c_void_p * 1)(each) for each in lists)
-        counts = (ctypes.c_int64 * 1)(tasks)
-        return self.march(
-            (entries, tables, sizes, counts), blocks([tasks], self.workers + 1), 0, 1, arrays
-        )
-
-    def march(self, lists: Sequence[Any], blocks: Any, first: int, last: int, held: Any) -> bool:
-        """Run kernels one after another, those with a block by all threads.
-
-        `lists` are the entries, tables of arrays, sizes and numbers of tasks; `held` owns what is
-        behind them. False, and nothing done, while another thread has the team.
-        """
-
-        def run(first: int) -> int:
-            return self._march(self.address, *lists, blocks, first, last)
-
-        return self.work(run, first, last, (lists, blocks, held))
-
     def work(self, run: Callable[[int], int], first: int, last: int, held: Any) -> bool:
         """Have native code run from a place on, which returns where it had to stop, to the last.
 
-        False, and nothing done, while another thread has the team.
+        `held` owns what it works on. False, and nothing done, while another thread has the team.
         """
         if not self._is_taken.acquire(blocking=False):
             return False
