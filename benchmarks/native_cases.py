@@ -17,8 +17,6 @@ import numpy as np
 
 import thalweg as tw
 from thalweg import keras
-from thalweg.backends.llvm.plan import Workspace
-from thalweg.backends.llvm.plan import _chain as run_kernels
 
 FLOAT = np.float32
 
@@ -29,7 +27,7 @@ class Case:
 
     `tolerance` bounds the difference to each peer, relative to the largest value; None where
     results are not compared. `scale` is by what a peer's ratio is multiplied, where it does another
-    amount of work. `limit` is a goal in seconds, less what the call `less` takes.
+    amount of work. `limit` is a goal in seconds.
     """
 
     name: str
@@ -39,7 +37,6 @@ class Case:
     tolerance: float | None = 1e-4
     scale: dict[str, float] = field(default_factory=dict)
     limit: float | None = None
-    less: str = ""
     series: str = ""
 
 
@@ -656,24 +653,9 @@ def overhead(torch: Any) -> Iterator[Case]:
             variable.assign(variable.value * rate)
 
     rate = tw.asarray(FLOAT(0.9999))
-    step(rate)
-    calls = {
-        "thalweg": lambda: step(rate),
-        "kernels": kernels_of(step, rate),
-        "torch": lambda: torch._foreach_mul_(tensors, 0.9999),
-    }
-    yield Case(f"step with {STATES} arrays", calls, STATES * 64, STATES * 512, None,
-               limit=60e-6, less="kernels")  # fmt: skip
-
-
-def kernels_of(step: Any, *args: Any) -> Callable[[], Any]:
-    """The kernels of a traced function alone, on memory of their own."""
-    variant, arrays = step.inputs(*args)
-    plan = variant.stages.program.plan(arrays)
-    space = Workspace(plan, 1)
-    space.start(arrays)
-    # What the tables hold are addresses alone: the call keeps what is behind them.
-    return lambda held=(arrays, space): run_kernels()(*space.lists, 0, len(plan.launches))
+    calls = {"thalweg": lambda: step(rate), "torch": lambda: torch._foreach_mul_(tensors, 0.9999)}
+    limit = 60e-6 + tw.profile(step, rate).seconds
+    yield Case(f"step with {STATES} arrays", calls, STATES * 64, STATES * 512, None, limit=limit)
 
 
 BEST = ("torch", "numpy")
