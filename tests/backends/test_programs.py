@@ -249,7 +249,13 @@ def test_packed_products(name, turned):
     """Rows and columns in many tiles, beside whole ones; either factor with its steps outside."""
     dtype = as_dtype(name)
     generator = np.random.default_rng(0)
-    for rows, inner, columns in [(50, 1, 40), (61, 37, 150), (100, 64, 257), (48, 20, 130)]:
+    for rows, inner, columns in [
+        (50, 1, 40),
+        (61, 37, 150),
+        (100, 64, 257),
+        (48, 20, 130),
+        (50, 1024, 300),
+    ]:
         shapes = [(inner, rows) if turned in ("lhs", "both") else (rows, inner),
                   (columns, inner) if turned in ("rhs", "both") else (inner, columns)]  # fmt: skip
         x, y = (generator.integers(-9, 9, each).astype(dtype.numpy) for each in shapes)
@@ -266,13 +272,13 @@ def test_packed_products(name, turned):
 def test_packed_products_of_named_sizes_and_batches():
     b = named("b")
     function = build(
-        "f", [tensor_type(float32, (3, b, 40)), tensor_type(float32, (3, 40, 600))],
+        "f", [tensor_type(float32, (3, b, 1024)), tensor_type(float32, (3, 1024, 600))],
         lambda x, y: dot(x, y, contract=((2,), (1,)), batch=((0,), (0,))),
     )  # fmt: skip
     program = Program(function)
     for size in (1, 7, 8, 100, 300):
-        x, y = random(size, (3, size, 40), (3, 40, 600))
-        assert_close(program.run(x, y)[0], run(function, x, y)[0], 64)
+        x, y = random(size, (3, size, 1024), (3, 1024, 600))
+        assert_close(program.run(x, y)[0], run(function, x, y)[0], 2048)
     assert len(program.kernels[0].nest.packed) == 2
 
 
@@ -608,11 +614,13 @@ def network(x, w):
     return e, sum_op(e, axes=(1,)), sum_op(multiply(e, e), axes=(0,)), flat
 
 
-NETWORK = build("net", [tensor_type(float32, (300, 70)), tensor_type(float32, (70, 520))], network)
+NETWORK = build(
+    "net", [tensor_type(float32, (300, 1024)), tensor_type(float32, (1024, 520))], network
+)
 
 
 def test_bits_do_not_depend_on_the_threads(monkeypatch, many_tasks):
-    arrays = random(0, (300, 70), (70, 520))
+    arrays = random(0, (300, 1024), (1024, 520))
     results = []
     for count in (1, 2, 3, 8, 8, 2):
         monkeypatch.setenv("THALWEG_THREADS", str(count))
@@ -632,7 +640,7 @@ def test_a_wrong_number_of_threads_is_refused(monkeypatch, given):
 
 def test_a_team_that_is_taken_is_not_waited_for(monkeypatch, many_tasks):
     monkeypatch.setenv("THALWEG_THREADS", "4")
-    arrays = random(0, (300, 70), (70, 520))
+    arrays = random(0, (300, 1024), (1024, 520))
     wanted = Program(NETWORK).run(*arrays)
     with threads.team()._is_taken:
         found = Program(NETWORK).run(*arrays)
@@ -641,7 +649,7 @@ def test_a_team_that_is_taken_is_not_waited_for(monkeypatch, many_tasks):
 
 def test_several_python_threads_run_programs_at_once(monkeypatch, many_tasks):
     monkeypatch.setenv("THALWEG_THREADS", "3")
-    arrays = random(0, (300, 70), (70, 520))
+    arrays = random(0, (300, 1024), (1024, 520))
     wanted = [y.tobytes() for y in Program(NETWORK).run(*arrays)]
     start = threading.Barrier(6)
 
@@ -683,7 +691,7 @@ def test_an_interrupt_in_a_segment_leaves_everything_usable(monkeypatch, many_ta
 def test_an_interrupt_while_workers_write_does_not_free_what_they_write_to(monkeypatch):
     monkeypatch.setenv("THALWEG_THREADS", "3")
     team = threads.team()
-    arrays = random(0, (300, 70), (70, 520))
+    arrays = random(0, (300, 1024), (1024, 520))
     wanted = [y.tobytes() for y in Program(NETWORK).run(*arrays)]
     settled = []
 

@@ -243,7 +243,7 @@ def test_slice_sums_refuses():
     with pytest.raises(ArgumentError, match="outer axes to sweep"):
         slice_sums(tiled, 1, 2, ("i0",))
     with pytest.raises(ArgumentError, match="stored as they are"):
-        slice_sums(pack(tiled, "i1"), 1, 2, ())
+        slice_sums(pack(tiled, "i0"), 1, 2, ())
 
 
 def test_the_recipe_slices_long_sums_alone():
@@ -257,9 +257,10 @@ def test_the_recipe_packs_what_is_read_often_and_divides_the_columns_of_few_rows
         return schedule(nest((rows, inner), (inner, columns), body=lambda x, y: dot(
             x, y, contract=((1,), (0,)))), 16, 32)  # fmt: skip
 
-    assert product(1000, 1000).packed == ("i1", "i0")
-    assert product(1000, 64).packed == ("i1",), "rows that are read twice are read in place"
-    assert product(20, 1000).packed == ("i0",), "columns that are read twice as well"
+    assert product(1000, 1000, 1024).packed == ("i1", "i0")
+    assert product(1000, 1000).packed == ("i1",), "rows that do not share places are in order"
+    assert product(1000, 64, 1024).packed == ("i1",), "rows that are read twice are read in place"
+    assert product(20, 1000, 1024).packed == ("i0",), "columns that are read twice as well"
     assert product(1000, 10).packed == ()
     assert product(1000, 1000).block[0] <= 16
     assert product(64, 1000).block == (5, 4)

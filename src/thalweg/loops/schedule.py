@@ -54,8 +54,12 @@ FEW_TASKS = 8
 """Tasks below which columns are divided among them as well."""
 SLICE_BYTES = 1 << 18
 """Bytes that the tiles of a slice share at most: a part of the second cache."""
+PAGE = 4096
+"""Bytes between elements that fall into one set of a nearest cache."""
 COLLISION = 2048
 """Bytes between lines of which only two sets of a nearest cache of 4096 have room for."""
+PACKED_SLICE = 256
+"""Steps of a slice whose columns are packed: half of the nearest cache."""
 LEAST_SLICE = 128
 """Steps of a slice at least, so that loading and storing the sums between costs little."""
 SOME_TASKS = 6
@@ -63,7 +67,8 @@ SOME_TASKS = 6
 PARTS = 8
 """Parts of a sum that threads share, where its results make too few tasks."""
 MOST_PARTED = 1 << 16
-"""Elements of a result up to which there is one of it for each part."""
+"""Elements of a result up to which there is one of it for each part, of half as many parts where
+they are more than a quarter of that: the parts are written and read once more."""
 FEW_ROWS = 7
 """Rows below which another axis is taken for them, where one has more."""
 
@@ -393,7 +398,8 @@ def _holds_sums(nest: Nest) -> bool:
     if not is_contraction(nest) or len(nest.stores) != 1 or not nest.rows or not nest.inner:
         return False
     (store,) = nest.stores
-    is_plain = isinstance(store.value, Register) and not nest.packed and not nest.lets
+    is_packed = bool(nest.packed) and (len(nest.inner) > 1 or nest.rows[0] in nest.packed)
+    is_plain = isinstance(store.value, Register) and not is_packed and not nest.lets
     return is_plain and store.dtype is nest.reductions[0].dtype and store.dtype.bits >= 32
 
 
@@ -417,6 +423,14 @@ def _collides(nest: Nest) -> bool:
     return any(not isinstance(each, int) or each % COLLISION == 0 for each in strides)
 
 
+def _shares_places(nest: Nest) -> bool:
+    """True where a step's elements of the rows of a tile fall into one place of a cache's page."""
+    assert nest.rows is not None
+    loads = [part for part in parts([nest.reductions[0].value]) if isinstance(part, Load)]
+    strides = [load.position.stride(nest.rows[0]) * load.dtype.itemsize for load in loads]
+    return any(not isinstance(each, int) or (each and each % PAGE == 0) for each in strides)
+
+
 def _sliced(nest: Nest, lanes: int) -> Nest | None:
     """Slices for long sums along several axes, as gradients of a kernel are; None for others.
 
@@ -424,18 +438,23 @@ def _sliced(nest: Nest, lanes: int) -> Nest | None:
     """
     assert nest.rows is not None
     assert nest.vector is not None
-    extents, (axis, rows) = dict(nest.outer), nest.rows
-    if nest.kept or not _holds_sums(nest) or not _lies_along(nest, [nest.vector]):
+    extents, (axis, rows), vector = dict(nest.outer), nest.rows, nest.vector
+    if nest.kept or not _holds_sums(nest) or not _lies_along(nest, [vector]):
         return None
     if any(isinstance(size, Dim) for size in extents.values()):
         return None
-    if len(nest.inner) == 1 and (not _lies_along(nest, [axis]) or _collides(nest)):
-        return None
+    if len(nest.inner) == 1:
+        if not _lies_along(nest, [axis]) or _collides(nest):
+            return None
+        if factor_along(nest, vector) is not None:
+            nest = pack(nest, vector)
     known = [size for _, size in nest.inner if isinstance(size, int)]
     if len(known) == len(nest.inner) and math.prod(known) < LONG_SUM:
         return None
     item = nest.reductions[0].dtype.itemsize
-    most = max(LEAST_SLICE, SLICE_BYTES // (item * (extents[axis] + extents[nest.vector])))
+    most = max(LEAST_SLICE, SLICE_BYTES // (item * (extents[axis] + extents[vector])))
+    if nest.packed:
+        most = PACKED_SLICE
     depth, inside = len(nest.inner), 1
     while depth > 1 and isinstance(size := nest.inner[depth - 1][1], int) and inside * size <= most:
         inside *= size
@@ -444,18 +463,20 @@ def _sliced(nest: Nest, lanes: int) -> Nest | None:
     if isinstance(size := nest.inner[depth - 1][1], int):
         count = -(-size // -(-size // min(count, size)))
     # The tasks: columns and rows apart, which are read again in part, then the other axes.
-    panels = -(-extents[nest.vector] // (nest.vectors * lanes))
+    panels = -(-extents[vector] // (nest.vectors * lanes))
     tiles = -(-extents[axis] // rows)
     parts = min(panels, SOME_TASKS)
     blocks = min(tiles, -(-SOME_TASKS // parts))
     columns, height = -(-panels // parts), -(-tiles // blocks)
     tasks = -(-panels // columns) * -(-tiles // height)
-    swept = [name for name, _ in nest.outer if name not in (axis, nest.vector)]
+    swept = [name for name, _ in nest.outer if name not in (axis, vector)]
     first = nest.inner[0][1]
-    is_many = not isinstance(first, int) or first >= PARTS * (count if depth == 1 else 1)
-    if is_many and math.prod(extents.values()) <= MOST_PARTED:
+    results = math.prod(extents.values())
+    shares = PARTS if results <= MOST_PARTED // 4 else PARTS // 2
+    is_many = not isinstance(first, int) or first >= shares * (count if depth == 1 else 1)
+    if is_many and results <= MOST_PARTED:
         nest = replace(nest, block=(tiles, None))
-        return divide_sums(slice_sums(nest, depth, count, swept), PARTS)
+        return divide_sums(slice_sums(nest, depth, count, swept), shares)
     while swept and tasks < SOME_TASKS:
         tasks *= extents[swept.pop(0)]
     nest = replace(nest, block=(height, None if columns >= panels else columns))
@@ -495,8 +516,10 @@ def _divided(nest: Nest, lanes: int) -> Nest:
     if tiles >= FEW_TILES and panels > 1:
         nest = pack(nest, vector)
     # Rows that lie side by side are a line for each step, and the lines are far apart.
-    few = 2 if _lies_along(nest, [axis]) else FEW_PANELS
-    if columns >= few and tiles > 1 and factor_along(nest, axis) is not None:
+    lies_along = _lies_along(nest, [axis])
+    few = 2 if lies_along else FEW_PANELS
+    is_wanted = columns >= few and (lies_along or _shares_places(nest))
+    if is_wanted and tiles > 1 and factor_along(nest, axis) is not None:
         nest = pack(nest, axis)
     return nest
 

@@ -3,6 +3,8 @@
     columns    [step of the inner axes][column of the tile]       once for each task and its columns
     rows       [tile][step of the inner axes][row of the tile]    once for each task
 
+Of a sum that is done in slices columns are copied for one slice at a time.
+
 So a tile reads both from one end to the other, whatever their strides are in memory. Strides that
 are multiples of large powers of two would put all rows into few places of the nearest cache. Rows
 that lie along the steps are turned in registers, a square of as many rows and steps as a vector has
@@ -49,7 +51,8 @@ def column_bytes(nest: Nest, lanes: int) -> Size:
     """Bytes of one panel of packed columns."""
     if nest.vector not in nest.packed:
         return 0
-    return steps_of(nest) * (nest.vectors * lanes * _factor_bytes(nest))
+    steps = nest.slices[1] if nest.slices else steps_of(nest)
+    return steps * (nest.vectors * lanes * _factor_bytes(nest))
 
 
 def scratch_bytes(nest: Nest, lanes: int) -> Size:
@@ -81,6 +84,7 @@ class Packing(Reductions):
         nest = self.nest
         self._step_sizes = [self.size(each) for each in strides_in(nest)] if nest.packed else []
         self._packed: dict[int, str] = {}
+        self.slice_start = number(0, int64)
         if not nest.packed:
             return
         product = nest.reductions[0].value
@@ -213,11 +217,16 @@ class Packing(Reductions):
                 body()
                 return
             (axis, extent), *others = left
-            with self.block.loop(number(0, int64), self.size(extent), number(1, int64)) as index:
+            start, limit = self._steps(axis, extent)
+            with self.block.loop(start, limit, number(1, int64)) as index:
                 self.axes[axis] = index
                 loops(others)
 
         loops(list(self.nest.inner[:axes]))
+
+    def _steps(self, axis: str, extent: Size) -> tuple[Value, Value]:
+        """The steps of an inner axis to copy: those of the present slice, or all."""
+        return self.ranges.get(axis) or (number(0, int64), self.size(extent))
 
     def _turned_axis(self, factor: Expression, axis: str) -> str | None:
         """The last inner axis, where a factor's neighbours in memory are its steps."""
@@ -263,7 +272,7 @@ class Packing(Reductions):
         """
         block, lanes = self.block, self.lanes
         axis, inner = axes
-        extent = self.size(self.nest.inner[-1][1])
+        start, limit = self._steps(*self.nest.inner[-1])
 
         def square(mask: Value | None) -> None:
             index = self.axes[inner]
@@ -285,10 +294,10 @@ class Packing(Reductions):
                     store(value, step)
                     continue
                 there = block.add(index, number(offset, int64))
-                with block.when(block.compare("lt", there, extent)):
+                with block.when(block.compare("lt", there, limit)):
                     store(value, step)
 
-        self._each_step(lambda: self.vector_loop(inner, number(0, int64), extent, square), -1)
+        self._each_step(lambda: self.vector_loop(inner, start, limit, square), -1)
 
     def _store_rows(self, value: Value, step: Value, tile: Value, lane: int) -> None:
         block = self.block
@@ -304,6 +313,8 @@ class Packing(Reductions):
 
     def _column_address(self, step: Value, vectors: int, position: int) -> str:
         block = self.block
+        if self.slice_start.name != "0":
+            step = block.subtract(step, self.slice_start)
         place = block.multiply(step, number(vectors * self.lanes, int64))
         place = block.add(place, number(position * self.lanes, int64))
         return block.element("%scratch", self._factor_type, place)

@@ -20,9 +20,9 @@ from thalweg.backends.llvm import jit
 from thalweg.backends.llvm.targets import Target, host
 from thalweg.base.errors import ArgumentError, explain
 
-PATIENCE = 500
-"""Rounds of watching before a worker sleeps, tens of microseconds: about the time between two
-kernels of one program. Watching longer takes a busy machine's cores from those who work."""
+PATIENCE = 4000
+"""Rounds of watching before a worker sleeps, some two hundred microseconds: about the time between
+two steps of a training loop. To wake one up takes as long as a product of 256x256x256."""
 BLOCKS = 4
 """Blocks of tasks for each thread: more even the load, fewer cost less to hand out."""
 

@@ -81,6 +81,7 @@ class Tiles(Packing):
                 self.axes[axis] = index
                 if level == depth - 1:
                     self.ranges[axis] = (index, end)
+                    self.slice_start = index
                     body()
                     del self.ranges[axis]
                 else:
@@ -159,7 +160,8 @@ class Tiles(Packing):
         assert nest.rows is not None
         axis, rows = nest.rows
         total = dict(nest.outer)[axis]
-        self.pack_columns(vectors, mask, last)
+        if part != "clear":
+            self.pack_columns(vectors, mask, last)
         length = block.subtract(limit, start)
         whole = block.subtract(length, block.binary("urem", length, number(rows, int64)))
         middle = block.add(start, whole)
