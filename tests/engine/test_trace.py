@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import thalweg as tw
 from thalweg.array import elementwise as ew
 from thalweg.array import statistical
 from thalweg.array.control import cond, scan, while_loop
@@ -248,6 +249,31 @@ def test_stages_read_as_text():
     with pytest.raises(ArgumentError) as caught:
         f.show("fast")
     assert "trace, expanded, simplified" in str(caught.value)
+
+
+def test_calls_that_leave_defaults_out_are_known_by_their_tensors():
+    @tw.function
+    def scaled(x, factor=2.0, name=None, axis=-1):
+        return tw.sum(x * factor, axis=axis)
+
+    x, y = tw.ones((2, 3)), tw.ones((3,))
+    assert [scaled(x).numpy().tolist() for _ in range(3)] == [[6.0, 6.0]] * 3
+    assert float(scaled(y)) == 6.0 and len(scaled._traces.shortcuts) == 2
+    assert scaled(x, y).numpy().tolist() == [3.0, 3.0], "an argument in the place of a default"
+    assert scaled(x, axis=0).numpy().tolist() == [4.0, 4.0, 4.0]
+    assert scaled(x).numpy().tolist() == [6.0, 6.0]
+
+
+def test_a_default_that_may_change_is_looked_at_in_every_call():
+    factors = [2.0]
+
+    @tw.function
+    def scaled(x, factors=factors):
+        return x * factors[0]
+
+    assert float(scaled(tw.asarray(3.0))) == 6.0
+    factors[0] = 5.0
+    assert float(scaled(tw.asarray(3.0))) == 15.0
 
 
 def test_a_default_number_is_part_of_the_function():

@@ -207,6 +207,7 @@ class TracedFunction:
         self.static = (static,) if isinstance(static, str) else tuple(static)
         self.signature = _signature(function)
         self._positional = _positional(self.signature)
+        self._fewest = _fewest(self.signature)
         self.given_shapes = {key: tuple(shape) for key, shape in (shapes or {}).items()}
         self._check_names()
         self._traces = Traces()
@@ -238,6 +239,7 @@ class TracedFunction:
             self._method_signature = _signature(bound.python_function)
         bound.signature = self._method_signature
         bound._positional = _positional(bound.signature)
+        bound._fewest = _fewest(bound.signature)
         bound._traces = self._traces_of(instance)
         return bound
 
@@ -293,7 +295,8 @@ class TracedFunction:
 
         Of tensors alone the types say it all, so what they led to once is remembered.
         """
-        if kwargs or self.static or len(args) != len(self._positional):
+        is_whole = self._fewest <= len(args) <= len(self._positional)
+        if kwargs or self.static or not is_whole:
             return self._prepare(args, kwargs)
         types = []
         for each in args:
@@ -782,6 +785,15 @@ def _positional(signature: inspect.Signature | None) -> tuple[str, ...]:
     plain = {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}
     is_plain = all(each.kind in plain for each in signature.parameters.values())
     return tuple(signature.parameters) if is_plain else ()
+
+
+def _fewest(signature: inspect.Signature | None) -> int:
+    """How many arguments a call has at least whose others have defaults that never change."""
+    kept = (int, float, complex, str, bytes, type(None))
+    defaults = [each.default for each in signature.parameters.values()] if signature else []
+    while defaults and isinstance(defaults[-1], kept):
+        defaults.pop()
+    return len(defaults)
 
 
 def _origins(names: Sequence[str], values: Sequence[Any]) -> list[str]:
