@@ -304,6 +304,21 @@ def test_the_recipe_gives_contractions_a_tile_that_fits_the_registers():
     assert schedule(narrow, 16, 32).vectors == 1
 
 
+def test_rows_share_a_factor():
+    """Along groups, as along a batch, both factors differ: there rows have nothing in common."""
+    attrs = {"strides": (1, 1), "padding": ((1, 1), (1, 1)), "input_dilation": (1, 1),
+             "kernel_dilation": (1, 1), "feature_groups": 8, "batch_groups": 1}  # fmt: skip
+    grouped = nest((2, 28, 28, 64), (3, 3, 8, 64), body=lambda x, k: conv(x, k, **attrs))
+    found = schedule(grouped)
+    assert found.rows is not None
+    extent = dict(found.outer)[found.rows[0]]
+    assert extent == 28 and found.outer[-2][1] == 8, "pixels, not groups"
+    batched = nest((40, 9, 8), (40, 8, 33), body=lambda x, y: dot(
+        x, y, contract=((2,), (1,)), batch=((0,), (0,))))  # fmt: skip
+    found = schedule(batched)
+    assert found.rows is not None and dict(found.outer)[found.rows[0]] == 9
+
+
 def test_a_sum_of_products_is_a_contraction_and_nothing_else_is():
     pair = ((3, 4), (3, 4))
     assert is_contraction(nest(*pair, body=lambda x, y: sum_op(multiply(x, y), axes=(0,))))

@@ -338,12 +338,24 @@ def _tiled(nest: Nest, lanes: int, registers: int) -> Nest:
     # One register for each row and vector, the vectors that are loaded, and one broadcast.
     most = max(1, (registers - vectors - 1) // vectors if registers > 16 else 12 // vectors)
     rows = {axis: best_rows(size, min(most, 28 // vectors)) for axis, size in others}
-    axis = others[-1][0]
+    # Rows along groups, or a batch, would have nothing in common.
+    shared = [each for each in rows if _is_shared(nest, each)] or list(rows)
+    axis = shared[-1]
     if rows[axis] < FEW_ROWS:
         # A kernel gradient's last axes are the places of a small kernel: too few to share much.
-        axis = max(reversed(rows), key=lambda each: rows[each])
+        axis = max(reversed(shared), key=lambda each: rows[each])
     nest = jam(nest, axis, rows[axis], vectors)
     return _sliced(nest, lanes) or _divided(nest, lanes)
+
+
+def _is_shared(nest: Nest, axis: str) -> bool:
+    """True where a factor of a contraction is the same for all steps of an axis."""
+    product = nest.reductions[0].value
+    assert isinstance(product, Apply)
+    return any(
+        all(at.stride(axis) == 0 for part in parts([factor]) for at in indices(part))
+        for factor in product.args
+    )
 
 
 def slice_sums(nest: Nest, depth: int, count: int, swept: Sequence[str]) -> Nest:
