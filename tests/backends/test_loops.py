@@ -212,6 +212,32 @@ def test_small_bodies_stay_with_one_thread():
     assert not program.plan(arrays(6, 600)).is_big
 
 
+def test_threads_have_the_same_rows_of_every_kernel_of_a_loop(monkeypatch):
+    """Small products over named rows: a tile of rows is a task, and its matrix is read in place."""
+    rows, size = named("b"), 128
+    types = [tensor_type(float32, shape) for shape in
+             ((size, size), (rows, size), (4, rows, size))]  # fmt: skip
+    step = build("step", [types[0], types[1], types[1]],
+                 lambda w, h, x: (lambda y: [y, y])(tanh(add(matrix(h, w), x))))  # fmt: skip
+    program = Program(build("few", types, lambda *args: items(scan(
+        *args, body=step, constants=1, carries=1, length=4, reverse=False))))  # fmt: skip
+    for count in (1, 3, 33, 64):
+        generator = np.random.default_rng(count)
+        shapes = (size, size), (count, size), (4, count, size)
+        given = [generator.uniform(-0.1, 0.1, shape).astype(np.float32) for shape in shapes]
+        wanted = run(program.function, *given)
+        found = set()
+        for workers in (1, 2, 3, 8):
+            monkeypatch.setenv("THALWEG_THREADS", str(workers))
+            results = program.run(*given)
+            found.add(b"".join(each.tobytes() for each in results))
+            np.testing.assert_allclose(results[0], wanted[0], rtol=1e-4, atol=1e-5)
+        assert len(found) == 1
+        launches = program.plan(given).launches
+        assert any(each.is_steady for each in launches) == (count >= 33)
+    assert threads.blocks([9, 2, 1, 0], 4, [True, True, True, True])[:4] == [-4, -2, 0, 0]
+
+
 def test_a_step_waits_for_whoever_is_still_in_the_one_before(monkeypatch):
     """A worker that was put aside in the last kernel of a step finds its table as it was."""
     size, length = 192, 5

@@ -278,10 +278,11 @@ def keep(nest: Nest, axes: int) -> Nest:
     return replace(nest, kept=axes)
 
 
-def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
+def schedule(nest: Nest, lanes: int = 16, registers: int = 32, is_inner: bool = False) -> Nest:
     """Coalesce, choose the vector axis, and for contractions the rows that share it.
 
-    `lanes` is how many elements a vector register holds, `registers` how many of them there are.
+    `lanes` is how many elements a vector register holds, `registers` how many of them there are;
+    `is_inner` says that it is part of a loop, which does it again with the same matrix.
     """
     if nest.update:
         return _schedule_scatter(nest)
@@ -316,7 +317,24 @@ def schedule(nest: Nest, lanes: int = 16, registers: int = 32) -> Nest:
         return widen(nest, 8 if len(positions) <= 3 else 2)
     if len(nest.outer) - nest.kept == 1:
         return widen(nest, 8)
-    return _tiled(nest, lanes, registers)
+    tiled = _tiled(nest, lanes, registers)
+    return _by_tiles(nest, tiled) if is_inner else tiled
+
+
+def _by_tiles(plain: Nest, tiled: Nest) -> Nest:
+    """Tasks of one tile of few rows, which read in place what they share.
+
+    A thread then has the same rows of all that a loop does, and what they share stays in its
+    caches from one step to the next.
+    """
+    assert tiled.rows is not None
+    axis, rows = tiled.rows
+    extent = dict(plain.outer)[axis]
+    is_few = not isinstance(extent, int) or extent <= rows * MOST_TILES
+    lies_along = _lies_along(tiled, [tiled.vector])
+    if not is_few or not lies_along or tiled.slices:
+        return tiled
+    return replace(tiled, block=(1, None), packed=())
 
 
 def _turnable(nest: Nest, candidates: Sequence[str], lanes: int, registers: int) -> str | None:

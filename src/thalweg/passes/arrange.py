@@ -14,6 +14,7 @@ window_scatter, window_pick of windows that touch and do not overlap
                                           the first place of each window that holds its
                                           extremum, found by two reductions: no index arrays
 argmax(x), argmin(x)                      min of the places where x is its extremum
+scan                                      its body in these forms, less what every step has alike
 scatter of 16-bit sums and products       the same in float32, rounded once
 sum, product, max, min of many to few     of each step of the first axes, and then of those
 """
@@ -34,6 +35,7 @@ from thalweg.ir.walk import rebuild
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import conv, dot
+from thalweg.ops.control import scan
 from thalweg.ops.elementwise import (
     add,
     cast,
@@ -50,6 +52,7 @@ from thalweg.ops.reduce import argmax, argmin, highest, lowest, product
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.reduce import min as min_op
 from thalweg.ops.window import window_max, window_min, window_pick, window_scatter, window_sum
+from thalweg.passes.hoist import hoist
 
 MOST_PLACES = 12
 """Places of a window that are compared one by one: more make more nodes than a kernel takes."""
@@ -267,6 +270,12 @@ def _position(node: Node, x: Node) -> Node | None:
     return first if short is dtype else cast(first, dtype=dtype)
 
 
+def _loop(node: Node, *args: Node) -> Node | None:
+    attrs = node.attributes
+    body = arrange(attrs.pop("body"))
+    return hoist(body, args, **attrs)
+
+
 def _scatter_narrow(node: Node, x: Node, updates: Node, *indices: Node) -> Node | None:
     """Sums and products of 16-bit floats in float32, rounded once."""
     is_narrow = x.dtype.is_float and x.dtype.bits < 32
@@ -406,6 +415,7 @@ def _pick(node: Node, x: Node, y: Node) -> Node | None:
 RULES: dict[Op, Callable[..., Node | None]] = {
     conv: _convolution,
     transpose: _turned,
+    scan: _loop,
     dot: _product,
     window_scatter: _scatter,
     window_pick: _pick,

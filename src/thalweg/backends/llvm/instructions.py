@@ -35,7 +35,7 @@ RUN, MOVE, COPY, LESS, UNLESS, SWITCH = range(6)
 
 LISTS = ("code", "words", "entries", "tables", "sizes", "tasks", "blocks")
 """What is given by its address: the instructions, the words, and of each kernel its function, its
-table, its sizes, its number of tasks, and how many of them a thread takes at a time or 0."""
+table, its sizes, its number of tasks, and its word of `threads.blocks`."""
 
 _LOADS = "\n".join(
     f"  %{name}_at = getelementptr ptr, ptr %lists, i64 {place}\n"
@@ -86,7 +86,7 @@ run:
   %block_at = getelementptr i64, ptr %blocks, i64 %a
   %block = load i64, ptr %block_at
   %after_run = add i64 %pc, 2
-  %has_blocks = icmp sgt i64 %block, 0
+  %has_blocks = icmp ne i64 %block, 0
   %is_shared = and i1 %has_team, %has_blocks
   br i1 %is_shared, label %share, label %alone
 alone:

@@ -25,7 +25,7 @@ KEPT_BYTES = 1 << 16
 class Launch:
     """A kernel with numbers for its named sizes."""
 
-    __slots__ = ("entry", "is_shared", "outputs", "scratch", "sizes", "tasks", "work")
+    __slots__ = ("entry", "is_shared", "is_steady", "outputs", "scratch", "sizes", "tasks", "work")
 
     def __init__(self, kernel: "Kernel", sizes: Mapping[str, int]):
         values = [concrete(size, sizes) for size in kernel.sizes]
@@ -35,6 +35,7 @@ class Launch:
         self.scratch: int = concrete(kernel.scratch, sizes)
         self.work: int = kernel.work(sizes)
         self.is_shared = True  # where it is worth it
+        self.is_steady = False
         self.outputs: list[Layout] = [
             (concrete(type.shape, sizes), type.dtype.numpy) for type in kernel.outputs
         ]

@@ -43,9 +43,9 @@ from thalweg.transforms.evaluate import bind_sizes, concrete
 if TYPE_CHECKING:
     from thalweg.backends.llvm.program import Program, Step
 
-WORTH_SHARING = 1 << 18
-"""Work of a kernel from which threads share those of its loop: what one of them writes in a step,
-the other reads in the next, from a cache that is far away."""
+WORTH_SHARING = 1 << 13
+"""Work for each kernel of a loop from which threads share all of them, each the same part of every
+kernel: what one of them writes another reads from a cache that is far away."""
 STEP_COST = 64
 """Cost of a step of a loop whatever it does, beside the work of its kernels."""
 UNKNOWN = float("inf")
@@ -211,9 +211,9 @@ class _Loop:
         places = [place for _, place, _ in self.entering if place != ALWAYS]
         script.touch([*self.args, *self.results, *places])
         launches = script.launches[self.first_launch :]
-        is_shared = any(launch.work >= WORTH_SHARING for launch in launches)
+        is_shared = sum(launch.work for launch in launches) >= WORTH_SHARING * len(launches)
         for launch in launches:
-            launch.is_shared = launch.is_shared and is_shared
+            launch.is_shared, launch.is_steady = is_shared, is_shared and launch.tasks > 1
 
 
 def _write_while(

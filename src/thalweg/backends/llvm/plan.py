@@ -203,7 +203,7 @@ class Plan:
     def blocks(self, workers: int) -> Any:
         """For each launch how many tasks one of so many threads takes at a time; 0 for all."""
         tasks = [launch.tasks if _is_big(launch) else 0 for launch in self.launches]
-        return threads.blocks(tasks, workers)
+        return threads.blocks(tasks, workers, [launch.is_steady for launch in self.launches])
 
     def forget(self) -> None:
         """Let go of the memory that is kept for the next run."""
@@ -413,7 +413,7 @@ class Workspace:
 
 def _is_big(launch: Launch) -> bool:
     """True for a kernel that threads share."""
-    return launch.is_shared and launch.work >= WORTH_THREADS
+    return launch.is_shared and (launch.is_steady or launch.work >= WORTH_THREADS)
 
 
 def _numbers(values: Sequence[int]) -> Any:

@@ -158,19 +158,22 @@ NUMBER = re.compile(r"^k\d+_")
 _kernels: dict[Any, Kernel] = {}
 
 
-def _scheduled(nest: Nest, target: Target) -> Nest:
+def _scheduled(nest: Nest, target: Target, is_inner: bool) -> Nest:
     bits = max(type.dtype.bits for type in nest.outputs)
-    return schedule(nest, target.lanes(max(32, bits)), target.registers)
+    return schedule(nest, target.lanes(max(32, bits)), target.registers, is_inner)
 
 
-def kernel_of(function: Function, target: Target) -> Kernel:
-    """The kernel of a Function; those that differ in their names alone share one."""
-    key = (function.parameters, function.results, target)
+def kernel_of(function: Function, target: Target, is_inner: bool = False) -> Kernel:
+    """The kernel of a Function; those that differ in their names alone share one.
+
+    `is_inner` is for those inside of loops.
+    """
+    key = (function.parameters, function.results, target, is_inner)
     found = _kernels.get(key)
     if found is None:
         # The number says where the kernel stands in its program: the code is the same elsewhere.
         function = replace(function, name=NUMBER.sub("", function.name))
-        found = Kernel([function], [_scheduled(lower(function), target)], None, target)
+        found = Kernel([function], [_scheduled(lower(function), target, is_inner)], None, target)
         found = _kernels.setdefault(key, found)
     return found
 
@@ -210,9 +213,10 @@ class Program:
     """A Function ready to run. `fused` is the Function whose calls are the kernels.
 
     It is for the CPU at hand, or for another target, whose kernels can be read in any case.
+    `is_inner` says that it is the body of a loop.
     """
 
-    def __init__(self, function: Function, target: Target | None = None):
+    def __init__(self, function: Function, target: Target | None = None, is_inner: bool = False):
         self.function = function
         self.target = target = target or host()
         self.fused = fuse(arrange(function), functools.partial(is_native, target=target))
@@ -230,7 +234,7 @@ class Program:
                 numbers[node] = [args[node.attrs[0]]]
                 continue
             numbers[node] = self._numbers(len(node.type) if isinstance(node.type, tuple) else 1)
-            kernel = kernel_of(node.attrs[0], target) if node.op is call else None
+            kernel = kernel_of(node.attrs[0], target, is_inner) if node.op is call else None
             inner = inner_functions(node.attrs) if node.op in CONTROL else ()
             bodies = tuple([_body(each, target) for each in inner])
             if kernel is not None and kernel.nest.parts:
@@ -239,7 +243,7 @@ class Program:
                 kernel, args = _added_up(kernel), parts
             self.steps.append(Step((node,), kernel, args, numbers[node], bodies))
         self.results = [each for node in self.fused.results for each in numbers[node]]
-        self.steps = _by_rows(self.steps, set(self.results), target)
+        self.steps = _by_rows(self.steps, set(self.results), target, is_inner)
 
     def _numbers(self, count: int) -> list[int]:
         """Numbers for so many new values."""
@@ -303,10 +307,10 @@ def _added_up(kernel: Kernel) -> Kernel:
 @functools.lru_cache(maxsize=KEPT_BODIES)
 def _body(function: Function, target: Target) -> Program:
     """A Function of a loop or switch as a program."""
-    return Program(function, target)
+    return Program(function, target, is_inner=True)
 
 
-def _by_rows(steps: list[Step], results: set[int], target: Target) -> list[Step]:
+def _by_rows(steps: list[Step], results: set[int], target: Target, is_inner: bool) -> list[Step]:
     """The steps with those kernels in one that walk the same rows."""
     items = []
     for step in steps:
@@ -317,10 +321,13 @@ def _by_rows(steps: list[Step], results: set[int], target: Target) -> list[Step]
     ordered = grouped(items)
     for each in ordered:
         wanted.update(each.args)
-    return [_group_step(each, wanted, target) if each.members else each.what for each in ordered]
+    return [
+        _group_step(each, wanted, target, is_inner) if each.members else each.what
+        for each in ordered
+    ]
 
 
-def _group_step(whole: Item, wanted: set[int], target: Target) -> Step:
+def _group_step(whole: Item, wanted: set[int], target: Target, is_inner: bool) -> Step:
     """The step of a group; of what it makes it gives what is wanted elsewhere."""
     steps: list[Step] = [member.what for member in whole.members]
     kernels = [step.kernel for step in steps if step.kernel is not None]
@@ -328,7 +335,7 @@ def _group_step(whole: Item, wanted: set[int], target: Target) -> Step:
     rows: Size = 1
     for _, extent in first.outer[: whole.depth]:
         rows = rows * extent
-    nests = [_scheduled(keep(kernel.loops[0], whole.depth), target) for kernel in kernels]
+    nests = [_scheduled(keep(kernel.loops[0], whole.depth), target, is_inner) for kernel in kernels]
     parts = [(nest, step.args, step.results) for nest, step in zip(nests, steps, strict=True)]
     given = [each for each in whole.results if each in wanted]
     group, args, gives = group_of(parts, given, rows, target)

@@ -23,6 +23,8 @@ from thalweg.base.errors import ArgumentError, explain
 PATIENCE = 4000
 """Rounds of watching before a worker sleeps, some two hundred microseconds: about the time between
 two steps of a training loop. To wake one up takes as long as a product of 256x256x256."""
+MOST_SHARES = 64
+"""Shares of a steady kernel: a word has a bit for each."""
 BLOCKS = 4
 """Blocks of tasks for each thread: more even the load, fewer cost less to hand out."""
 
@@ -59,7 +61,31 @@ entry:
   %tasks = load i64, ptr %job3
   %block = load i64, ptr %job4
   %next = getelementptr i64, ptr %state, i64 {NEXT}
-  br label %take
+  %is_steady = icmp slt i64 %block, 0
+  br i1 %is_steady, label %steady, label %take
+steady:
+  %shares = sub i64 0, %block
+  br label %look
+look:
+  %turn = phi i64 [ 0, %steady ], [ %after, %own ], [ %after, %claim ]
+  %after = add i64 %turn, 1
+  %is_other = icmp slt i64 %turn, %shares
+  br i1 %is_other, label %claim, label %done
+claim:
+  %sum = add i64 %worker, %turn
+  %share = urem i64 %sum, %shares
+  %bit = shl i64 1, %share
+  %claims = atomicrmw or ptr %next, i64 %bit seq_cst
+  %claimed = and i64 %claims, %bit
+  %is_free = icmp eq i64 %claimed, 0
+  br i1 %is_free, label %own, label %look
+own:
+  %low = mul i64 %tasks, %share
+  %first = udiv i64 %low, %shares
+  %high = add i64 %low, %tasks
+  %last = udiv i64 %high, %shares
+  call void %kernel(ptr %buffers, ptr %sizes, i64 %first, i64 %last, i64 %worker)
+  br label %look
 take:
   %begin = atomicrmw add ptr %next, i64 %block seq_cst
   %is_left = icmp slt i64 %begin, %tasks
@@ -265,9 +291,16 @@ class Team:
             time.sleep(1e-5)
 
 
-def blocks(tasks: Sequence[int], threads: int) -> Any:
-    """How many tasks a thread takes at a time, of kernels with so many; 0 where one does all."""
+def blocks(tasks: Sequence[int], threads: int, steady: Sequence[bool] = ()) -> Any:
+    """How many tasks a thread takes at a time, of kernels with so many; 0 where one does all.
+
+    Minus the number of shares for a kernel that is steady: a thread begins with the share that it
+    has of every such kernel, for what it has written lies in its caches.
+    """
     found = [max(1, each // (BLOCKS * threads)) if each > 1 else 0 for each in tasks]
+    for place, (each, is_steady) in enumerate(zip(tasks, steady, strict=False)):
+        if each > 1 and is_steady:
+            found[place] = -min(threads, each, MOST_SHARES)
     return (ctypes.c_int64 * max(1, len(found)))(*found)
 
 
