@@ -268,3 +268,33 @@ def test_the_package_is_a_command(folder):
     assert done.stdout == f"{folder}: 0 entries, 0 bytes\n"
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts == {"thalweg": "thalweg.tools.cli:main"}
+
+
+def test_a_text_is_not_written_where_its_recipe_is_known(folder, monkeypatch):
+    written = []
+
+    def write():
+        written.append("f")
+        return "define void @f() {\n  ret void\n}\n"
+
+    def load(recipe):
+        monkeypatch.setattr(jit, "_loaded", {})
+        return jit.load("f", write, recipe=recipe)
+
+    monkeypatch.setattr(jit, "_engine", None)
+    load(b"one")
+    assert len(written) == 1 and len(jit.entries()) == 1
+    monkeypatch.setattr(jit, "_engine", None)
+    load(b"one")
+    assert len(written) == 1, "found on disk"
+    load(b"two")
+    assert len(written) == 2 and len(jit.entries()) == 2
+
+
+def test_without_source_code_the_text_is_the_key(folder, monkeypatch):
+    monkeypatch.setattr(jit, "_loaded", {})
+    monkeypatch.setattr(jit, "_sources", lambda: None)
+    text = "define void @plain() {\n  ret void\n}\n"
+    address = jit.load("plain", lambda: text, recipe=b"recipe")
+    assert jit.load("plain", text) == address
+    assert [key for key, _ in jit.entries()] == [jit._key(f"plain of {text}", host())]

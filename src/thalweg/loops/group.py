@@ -64,10 +64,14 @@ class Item:
 def grouped(items: Iterable[Item]) -> list[Item]:
     """The items in an order in which they can run, those that walk the same rows in one item."""
     waiting = list(items)
+    readers: dict[int, list[Item]] = {}
+    for item in waiting:
+        for number in item.args if item.nest is not None else ():
+            readers.setdefault(number, []).append(item)
     done: list[Item] = []
     while waiting:
         first = waiting[0]
-        found = _best(waiting) if first.nest is not None else None
+        found = _best(waiting, readers) if first.nest is not None else None
         if found is None:
             done.append(waiting.pop(0))
             continue
@@ -82,13 +86,23 @@ def grouped(items: Iterable[Item]) -> list[Item]:
 Found = tuple[list[Item], list[Item], list[Item], int]
 
 
-def _best(waiting: list[Item]) -> Found | None:
-    """The largest group that begins with the first item; among equals that of most axes."""
+def _best(waiting: list[Item], readers: dict[int, list[Item]]) -> Found | None:
+    """The largest group that begins with the first item; among equals that of most axes.
+
+    `readers` are the nests that read each value.
+    """
     nest = waiting[0].nest
     assert nest is not None
     depths = [depth for depth in range(1, len(nest.outer) + 1) if waiting[0].walks(depth)]
-    if depths and not _is_read_by_nests(waiting):
-        return None
+    if depths:
+        following = {
+            id(item): item for each in waiting[0].results for item in readers.get(each, ())
+        }
+        depths = [
+            depth
+            for depth in depths
+            if any(_follows(item, waiting[0], depth) for item in following.values())
+        ]
     # Without a reduction there is no group, and most first axes of a program have none.
     sums = [item for item in waiting if item.nest is not None and item.nest.reductions]
     depths = [depth for depth in depths if any(item.walks(depth) for item in sums)]
@@ -96,10 +110,18 @@ def _best(waiting: list[Item]) -> Found | None:
     return max(tried, key=lambda found: (len(found[0]), found[3]), default=None)
 
 
-def _is_read_by_nests(waiting: list[Item]) -> bool:
-    """True where a nest reads what the first item makes, so that it could join it."""
-    made = set(waiting[0].results)
-    return any(item.nest is not None and not made.isdisjoint(item.args) for item in waiting[1:])
+def _follows(item: Item, first: Item, depth: int) -> bool:
+    """True where a nest that reads what the first item makes could join it."""
+    assert item.nest is not None and first.nest is not None
+    return (
+        item.walks(depth)
+        and _has_rows(item.nest, [size for _, size in first.nest.outer[:depth]])
+        and all(
+            item.reads(buffer, depth)
+            for buffer, number in enumerate(item.args)
+            if number in first.results
+        )
+    )
 
 
 def _grown(waiting: list[Item], depth: int) -> Found | None:

@@ -1,8 +1,10 @@
 """From LLVM IR text to callable machine code: the compiler and its cache.
 
-Object code is kept in memory by its text, and on disk under a key of text, target, LLVM and the
-version in MAGIC, in a folder that only its owner may write: it is machine code. An entry that does
-not match its own checksum is compiled again, never run.
+Object code is kept in memory and on disk under a key of its text, the target, LLVM and the version
+in MAGIC, in a folder that only its owner may write: it is machine code. An entry that does not
+match its own checksum is compiled again, never run. Instead of the text, which takes longer to
+write than what it became takes to load, the key may tell what it is written from: a recipe, and
+the source code that does it.
 """
 
 import contextlib
@@ -48,12 +50,15 @@ def assembly(text: str, target: Target) -> str:
     return machine_of(target).emit_assembly(optimise(text, target))
 
 
-def compile_object(text: str, target: Target) -> bytes:
-    """The object code of LLVM IR text, from the disk cache where it is known."""
-    key = _key(text, target)
+def compile_object(text: str | Callable[[], str], target: Target, key: str | None = None) -> bytes:
+    """The object code of LLVM IR text, from the disk cache where it is known by its key."""
+    if key is None:
+        text = text if isinstance(text, str) else text()
+        key = _key(text, target)
     found = read_entry(key)
     if found is None:
-        found = machine_of(target).emit_object(optimise(text, target))
+        written = text if isinstance(text, str) else text()
+        found = machine_of(target).emit_object(optimise(written, target))
         write_entry(key, found)
     return found
 
@@ -64,15 +69,28 @@ _libraries: list = []
 _loaded: dict[bytes, int] = {}
 
 
-def load(name: str, text: str, target: Target | None = None) -> int:
+def load(
+    name: str,
+    text: str | Callable[[], str],
+    target: Target | None = None,
+    recipe: bytes | None = None,
+) -> int:
     """The address of the function `name` that LLVM IR text defines, compiled at most once.
 
-    The symbol is made unique by the text, so equal names of different texts do not collide. For
-    another target than the CPU at hand, raises ArgumentError where that could not run the code.
+    The symbol is made unique by the key, so equal names of different texts do not collide. A text
+    that is a function is called where nothing is known by the recipe, the bytes that decide what it
+    writes. For another target than the CPU at hand, raises ArgumentError where that could not run
+    the code.
     """
     global _engine
     target = target or host()
-    digest = bytes.fromhex(_key(text, target))
+    sources = None if recipe is None else _sources()
+    if recipe is None or sources is None:
+        text = text if isinstance(text, str) else text()
+        key = _key(f"{name} of {text}", target)
+    else:
+        key = _key(f"{name} of {hashlib.sha256(recipe).hexdigest()} by {sources}", target)
+    digest = bytes.fromhex(key)
     with _lock:
         address = _loaded.get(digest)
         if address is not None:
@@ -82,8 +100,12 @@ def load(name: str, text: str, target: Target | None = None) -> int:
             do = "Its code can be read: show('assembly', target=...)."
             wanted = f"a target that this machine runs, not {target.name}"
             raise ArgumentError(explain("target", wanted, f"what is missing: {target.missing}", do))
-        unique = text.replace(f"@{name}(", f"@{symbol}(")
-        data = compile_object(unique, target)
+
+        def unique() -> str:
+            written = text if isinstance(text, str) else text()
+            return written.replace(f"@{name}(", f"@{symbol}(")
+
+        data = compile_object(unique, target, key)
         if _engine is None:
             _engine = llvm().create_lljit_compiler(use_jit_link=False)
         # A library for each object: in one for all, code that calls into the C library spoils the
@@ -97,10 +119,29 @@ def load(name: str, text: str, target: Target | None = None) -> int:
 
 
 def callable_of(
-    name: str, text: str, *types: type, target: Target | None = None
+    name: str,
+    text: str | Callable[[], str],
+    *types: type,
+    target: Target | None = None,
+    recipe: bytes | None = None,
 ) -> Callable[..., None]:
     """A Python callable of native code; it returns nothing and releases the interpreter lock."""
-    return ctypes.CFUNCTYPE(None, *types)(load(name, text, target))
+    return ctypes.CFUNCTYPE(None, *types)(load(name, text, target, recipe))
+
+
+@functools.cache
+def _sources() -> str | None:
+    """A digest of the source code that writes texts; None where it cannot be read."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    try:
+        paths = [path for folder in (here, here.parents[1] / "loops")
+                 for path in sorted(folder.glob("*.py"))]  # fmt: skip
+        for path in paths:
+            digest.update(path.read_bytes())
+    except OSError:
+        return None
+    return digest.hexdigest() if paths else None
 
 
 # The cache on disk --------------------------------------------------------------------------------

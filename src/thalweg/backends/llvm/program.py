@@ -9,6 +9,7 @@ two kernels. `plan.py` says where values live and makes the calls.
 import ctypes
 import functools
 import math
+import pickle
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -133,9 +134,9 @@ class Kernel:
             with self._lock:
                 if self.entry is None:
                     self.entry = jit.callable_of(
-                        self.name, self.text,
+                        self.name, lambda: self.text,
                         ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3,
-                        target=self.target,
+                        target=self.target, recipe=pickle.dumps((self.nests, self.group), 5),
                     )  # fmt: skip
         return self.entry
 
