@@ -1,20 +1,21 @@
 """What programs cost on the native backend, beside PyTorch and NumPy on the same data in one run.
 
-    python benchmarks/native.py                        every group on all cores, some ten minutes
+    python benchmarks/native.py                        every group on all cores
     python benchmarks/native.py --only matmul rows     some groups, by the names of the table
     python benchmarks/native.py --threads 2 1          on so many threads, one after the other
     python benchmarks/native.py --quick                short rounds: does it run?
     python benchmarks/native.py --save found.json      the same numbers for a program to read
 
-What is measured is in `native_cases.py`. Each case is compared with its peers before it is timed.
-The systems alternate round by round, each after a pause in which the threads of the one before go
-to sleep, and a call that is not counted. A time is the least of all rounds; a ratio is the median
-over the rounds of the peer's time by ours, so above 1 we are faster. Each number of threads has a
-process of its own, because NumPy takes its from the environment. On one thread a time is that of
-the processor, which other programs disturb less; on several it is that of the wall. PyTorch runs
-convolutions in the faster of its memory layouts. Rates count the arithmetic of the definition, and
-the bytes that must be read and written once. Every group states what it wants to reach, and whether
-it does.
+What is measured is in `native_cases.py`; all of it is meant to take ten minutes on a machine that
+does nothing else, and takes longer where other programs run. Each case is compared with its peers
+before it is timed. The systems alternate round by round, each after a pause in which the threads of
+the one before go to sleep, and a call that is not counted. A time is the least of all rounds; a
+ratio is the median over the rounds of the peer's time by ours, so above 1 we are faster. Each
+number of threads has a process of its own, because NumPy takes its from the environment. On one
+thread a time is that of the processor, which other programs disturb less; on several it is that of
+the wall. PyTorch runs convolutions in the faster of its memory layouts. Rates count the arithmetic
+of the definition, and the bytes that must be read and written once. Every group states what it
+wants to reach, and whether it does.
 """
 
 import argparse
