@@ -418,6 +418,25 @@ def test_reductions_of_one_array_share_a_pass():
     assert sorted(found) == [["multiply", "sum", "sum"], ["sum"]]
 
 
+def test_a_reduction_waits_for_another_that_comes_later():
+    def body(x, y):
+        center = broadcast(sum_op(y, axes=(1,)), shape=x.shape, axes=(0,))
+        return sum_op(x, axes=(0,)), sum_op(multiply(x, subtract(y, center)), axes=(0,))
+
+    found = parts(fused(body, f32(6, 5), f32(6, 5)))
+    assert found == [["sum"], ["broadcast", "multiply", "subtract", "sum", "sum"]]
+
+
+def test_a_reduction_does_not_wait_where_something_in_between_needs_it():
+    def body(x, y):
+        total = sum_op(x, axes=(0,))
+        center = sum_op(multiply(y, broadcast(total, shape=x.shape, axes=(1,))), axes=(1,))
+        other = subtract(y, broadcast(center, shape=x.shape, axes=(0,)))
+        return total, sum_op(multiply(x, other), axes=(0,))
+
+    assert len(parts(fused(body, f32(6, 5), f32(6, 5)))) == 3
+
+
 def test_reductions_that_wait_for_each_other_do_not_share_a_pass():
     def body(x):
         center = broadcast(sum_op(x, axes=(0,)), shape=x.shape, axes=(1,))

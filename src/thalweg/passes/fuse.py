@@ -362,28 +362,51 @@ class _Fusion:
         return self._beside(groups, level)
 
     def _beside(self, groups: dict[Node, _Kernel], level: dict[Node, int]) -> dict[Node, _Kernel]:
-        """Reductions over the same axes of what they both read done in one pass over it."""
+        """Reductions over the same axes of what they both read done in one pass over it.
+
+        One that could be done earlier waits for the other, unless something in between needs it.
+        """
         alike: dict[tuple, list[_Kernel]] = {}
         for group in dict.fromkeys(groups.values()):
-            root = group.roots[0]
             if group.signature is not None and len(group.signature) == 2:
-                alike.setdefault((level[root], group.signature, root.shape), []).append(group)
-        for (_, (whole, _), _), members in alike.items():
+                alike.setdefault((group.signature, group.roots[0].shape), []).append(group)
+        if all(len(members) == 1 for members in alike.values()):
+            return groups
+        wanted = self._wanted(groups, level)
+        for ((whole, _), _), members in alike.items():
+            members.sort(key=lambda group: -level[group.roots[0]])
             while len(members) > 1:
-                first = members.pop(0)
-                read = {each for each in self._group_inputs(first) if each.shape == whole}
-                joined = [first]
-                length = first.length
+                last = members.pop(0)
+                at = level[last.roots[0]]
+                read = {each for each in self._group_inputs(last) if each.shape == whole}
+                joined = [last]
+                length = last.length
                 for other in list(members):
-                    is_short = length + other.length <= LONGEST
-                    if is_short and not read.isdisjoint(self._group_inputs(other)):
+                    if (
+                        length + other.length <= LONGEST
+                        and wanted.get(id(other), at + 1) > at
+                        and not read.isdisjoint(self._group_inputs(other))
+                    ):
                         members.remove(other)
                         joined.append(other)
                         length += other.length
                 if len(joined) > 1:
                     roots = [root for each in joined for root in each.roots]
-                    groups.update(dict.fromkeys(roots, _Kernel(roots, first.signature, length)))
+                    groups.update(dict.fromkeys(roots, _Kernel(roots, last.signature, length)))
         return groups
+
+    def _wanted(self, groups: dict[Node, _Kernel], level: dict[Node, int]) -> dict[int, int]:
+        """The lowest level at which something outside of a group reads what it makes."""
+        found: dict[int, int] = {}
+        for user in self.order:
+            places = [user] if user in level else [each.roots[0] for each in self.uses[user]]
+            for arg in user.args:
+                group = groups.get(arg)
+                for place in places if group is not None else ():
+                    if groups.get(place) is not group:
+                        key = id(group)
+                        found[key] = min(found.get(key, level[place]), level[place])
+        return found
 
     def _inputs(self, root: Node) -> dict[Node, bool]:
         """What a root's kernel reads, and whether always at the root's own places."""
