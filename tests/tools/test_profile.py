@@ -24,7 +24,7 @@ def test_kernels_are_listed_with_their_work_and_lines():
     def layer(x):
         y = tw.matmul(x, weight.value)
         weight.assign(weight.value * 2)
-        return tw.sort(tw.exp(y) + 1)
+        return tw.linalg.svdvals(tw.exp(y) + 1)
 
     x = np.ones((4, 6), np.float32)
     found = tw.profile(layer, x, rounds=3)

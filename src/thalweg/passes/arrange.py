@@ -16,6 +16,7 @@ window_scatter, window_pick of windows that touch and do not overlap
 argmax(x), argmin(x)                      min of the places where x is its extremum
 scan                                      its body in these forms, less what every step has alike
 scatter of 16-bit sums and products       the same in float32, rounded once
+sort along another axis than the last     the sort of transposed operands, transposed back
 sum, product, max, min of many to few     of each step of the first axes, and then of those
 """
 
@@ -27,7 +28,7 @@ import numpy as np
 
 from thalweg.ir.dim import ceil_div, is_known_at_least
 from thalweg.ir.function import Function
-from thalweg.ir.leaves import full, full_like
+from thalweg.ir.leaves import full, full_like, item, items
 from thalweg.ir.node import Node, made_by, make
 from thalweg.ir.op import Op
 from thalweg.ir.types import bool_, float32, int32, int64
@@ -47,10 +48,19 @@ from thalweg.ops.elementwise import (
     select,
 )
 from thalweg.ops.index import scatter
-from thalweg.ops.movement import concatenate, iota, pad, reshape, slice, transpose
+from thalweg.ops.movement import (
+    concatenate,
+    inverse_permutation,
+    iota,
+    pad,
+    reshape,
+    slice,
+    transpose,
+)
 from thalweg.ops.reduce import argmax, argmin, highest, lowest, product
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.reduce import min as min_op
+from thalweg.ops.sort import sort
 from thalweg.ops.window import window_max, window_min, window_pick, window_scatter, window_sum
 from thalweg.passes.hoist import hoist
 
@@ -276,6 +286,36 @@ def _loop(node: Node, *args: Node) -> Node | None:
     return hoist(body, args, **attrs)
 
 
+def _sort(node: Node, *operands: Node) -> Node | None:
+    """The last axis is the one to sort along."""
+    axis, last = node.attributes["axis"], node.args[0].type.rank - 1
+    if axis == last:
+        return None
+    axes = _to_the_end(axis, last)
+    moved = []
+    for each in operands:
+        if each.op is iota and each.attributes["axis"] == axis:
+            shape = tuple(each.shape[place] for place in axes)
+            moved.append(iota(dtype=each.dtype, shape=shape, axis=last))
+        else:
+            moved.append(transpose(each, axes=axes))
+    return sort(*moved, **(node.attributes | {"axis": last}))
+
+
+def _sorted(node: Node, several: Node) -> Node | None:
+    """A result of a sort, along the axis that it was asked for."""
+    (before,) = node.args
+    if before.op is not sort or before.attributes["axis"] == several.attributes["axis"]:
+        return None
+    found = items(several)[node.attrs[0]]
+    axes = _to_the_end(before.attributes["axis"], several.attributes["axis"])
+    return transpose(found, axes=inverse_permutation(axes))
+
+
+def _to_the_end(axis: int, last: int) -> tuple[int, ...]:
+    return (*(each for each in range(last + 1) if each != axis), axis)
+
+
 def _scatter_narrow(node: Node, x: Node, updates: Node, *indices: Node) -> Node | None:
     """Sums and products of 16-bit floats in float32, rounded once."""
     is_narrow = x.dtype.is_float and x.dtype.bits < 32
@@ -422,6 +462,8 @@ RULES: dict[Op, Callable[..., Node | None]] = {
     argmax: _position,
     argmin: _position,
     scatter: _scatter_narrow,
+    sort: _sort,
+    item: _sorted,
     **dict.fromkeys(REDUCERS, _reducer),
     **dict.fromkeys((sum_op, max_op, min_op, product), _in_parts),
 }

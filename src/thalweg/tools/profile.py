@@ -137,7 +137,7 @@ def profile(function: TracedFunction, *args: Any, rounds: int = 9, **kwargs: Any
 def _entry(action: "Action", seconds: float, sizes: Any) -> Entry:
     step, is_native = action.step, action.definition is None
     kernel = step.kernel
-    if kernel is None:
+    if kernel is None or not kernel.functions:
         node = step.node
         types = [arg.type for arg in node.args]
         types += node.type if isinstance(node.type, tuple) else [node.type]

@@ -53,6 +53,7 @@ from thalweg.ops.elementwise import (
     cast,
     equal,
     less,
+    logical_and,
     logical_not,
     multiply,
     remainder,
@@ -70,8 +71,9 @@ MOST_ELEMENTS = 300
 SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 7)
 RULE_TABLES = (algebra.rules, movement_rules.rules, numerics.finite, numerics.approximate)
 
-UNSAMPLED = frozenset({"check", "callback", "barrier", "stop_gradient"})
-"""Ops that reach the host, and marks that a maker of their own places more sparingly."""
+UNSAMPLED = frozenset({"check", "callback", "barrier", "stop_gradient", "searchsorted"})
+"""Ops that reach the host, marks that a maker of their own places more sparingly, and what has a
+meaning only for a sequence in order, which its own maker sees to."""
 
 TAME_FAMILIES = frozenset({"linalg", "composite", "fft", "random", "control"})
 """Families whose operands stay near the samples: elsewhere they are singular or meaningless."""
@@ -633,12 +635,16 @@ def make_order(growth: Growth) -> Node:
     if growth.chance(0.5):
         count = growth.between(1, 3)
         operands = [x]
+        axis = growth.below(x.type.rank)
         for _ in range(count - 1):
-            operands.append(growth.of_type(tensor_type(growth.dtype(), x.shape)))
+            if growth.chance(0.3):
+                dtype = growth.choose((int32, int64))
+                operands.append(movement.iota(dtype=dtype, shape=x.shape, axis=axis))
+            else:
+                operands.append(growth.of_type(tensor_type(growth.dtype(), x.shape)))
         return sort.sort(
-            *operands, axis=growth.below(x.type.rank), keys=growth.between(1, count),
-            descending=growth.chance(0.5),
-        )  # fmt: skip
+            *operands, axis=axis, keys=growth.between(1, count), descending=growth.chance(0.5)
+        )
     if x.dtype.is_complex:
         x = cast(x, dtype=growth.dtype(REAL))
     if growth.chance(0.5):
@@ -702,19 +708,40 @@ def make_switch(growth: Growth) -> Node:
 
 
 def make_while(growth: Growth) -> Node:
-    args = _operands(growth, growth.between(1, 2))
+    args = _operands(growth, growth.between(1, 3))
     start = growth.constant(tensor_type(int32, ()))
     types = [tensor_type(int32, ()), tensor_type(int32, ()), *(arg.type for arg in args)]
     body = growth.small_function(types, types[2:])
+    held = [growth.chance(0.3) for _ in args]
+    tested = [place for place, arg in enumerate(args) if arg.dtype.is_integer]
+    tested = tested if growth.chance(0.3) else []
+
+    def goes_on(limit: Node, count: Node, *state: Node) -> Node:
+        test = less(count, limit)
+        for place in tested:
+            near = less(state[place], full(5, state[place].dtype, state[place].shape))
+            axes = tuple(range(near.type.rank))
+            test = logical_and(test, vocabulary["any"](near, axes=axes))
+        return test
 
     def step(limit: Node, count: Node, *state: Node) -> list[Node]:
-        return [add(count, full(1, int32)), *inline(body, (limit, count, *state))]
+        found = inline(body, (limit, count, *state))
+        after = [
+            _of_same_type(growth, state, place) if is_held else found[place]
+            for place, is_held in enumerate(held)
+        ]
+        return [add(count, full(1, int32)), *after]
 
     return control.while_(
         full(growth.between(0, 4), int32), start, *args,
-        condition=build("goes_on", types, lambda limit, count, *state: less(count, limit)),
+        condition=build("goes_on", types, goes_on),
         body=build("step", types, step), constants=1,
     )  # fmt: skip
+
+
+def _of_same_type(growth: Growth, state: Sequence[Node], place: int) -> Node:
+    """One of the values of a loop's state with the type of another, which it replaces."""
+    return growth.choose([each for each in state if each.type is state[place].type])
 
 
 def make_scan(growth: Growth) -> Node:
@@ -729,8 +756,19 @@ def make_scan(growth: Growth) -> Node:
     carries = [each.type for each in carry]
     types = [*(each.type for each in fixed), *carries, *slices]
     outputs = [growth.choose(types) for _ in range(growth.between(0 if carries else 1, 2))]
+    inner = growth.small_function(types, [*carries, *outputs])
+    held = [growth.chance(0.3) for _ in inner.results]
+
+    def step(*given: Node) -> list[Node]:
+        found = inline(inner, given)
+        return [
+            growth.choose([each for each in (*given, value) if each.type is value.type])
+            if is_held else value
+            for value, is_held in zip(found, held, strict=True)
+        ]  # fmt: skip
+
     return control.scan(
-        *fixed, *carry, *xs, body=growth.small_function(types, [*carries, *outputs]),
+        *fixed, *carry, *xs, body=build("step", types, step),
         constants=len(fixed), carries=len(carry), length=length, reverse=growth.chance(0.5),
     )  # fmt: skip
 
@@ -776,8 +814,8 @@ MAKERS: tuple[tuple[Callable[[Growth], Node | None], int, int], ...] = (
     (make_random, 9, 1),
     (make_call, 1, 1),
     (make_switch, 1, 1),
-    (make_while, 0, 1),
-    (make_scan, 0, 2),
+    (make_while, 1, 1),
+    (make_scan, 1, 2),
 )
 
 

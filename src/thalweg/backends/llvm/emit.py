@@ -118,6 +118,13 @@ def emit_body(nest: Nest, target: Target) -> str:
     return _Emitter(nest, target).body()
 
 
+def joined(texts: Sequence[str]) -> str:
+    """Texts in one module, with what they declare once."""
+    lines = [line for text in texts for line in text.splitlines()]
+    declared = dict.fromkeys(line for line in lines if line.startswith("declare "))
+    return "\n".join([*declared, *(line for line in lines if line not in declared)]) + "\n"
+
+
 def _entry(name: str, count: int, scratch: Size, sizes: Sequence[Dim], target: Target) -> str:
     """The function that is called: it passes the addresses in `buffers` on one by one.
 

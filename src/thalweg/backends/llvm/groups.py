@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from thalweg.backends.llvm.block import Block, Value, function_text, number
-from thalweg.backends.llvm.emit import PARAMETERS, emit_body, scratch_of, sizes_of, tasks_of
+from thalweg.backends.llvm.emit import (
+    PARAMETERS,
+    emit_body,
+    joined,
+    scratch_of,
+    sizes_of,
+    tasks_of,
+)
 from thalweg.backends.llvm.memory import LINE
 from thalweg.backends.llvm.targets import Target
 from thalweg.ir.dim import Dim, ceil_div, is_known_equal
@@ -152,7 +159,7 @@ class _Writer:
                 share = [block.multiply(each, count).typed for each in (first, last)]
                 arguments = ", ".join([*(f"ptr {each}" for each in given), *share])
                 block.emit(f"call void @m{index}_body({arguments})")
-        return _joined([*bodies, function_text(group.name, PARAMETERS, block)])
+        return joined([*bodies, function_text(group.name, PARAMETERS, block)])
 
     def _pointers(self) -> dict[int, str]:
         """The addresses in the list of buffers; %own is the thread's memory."""
@@ -198,13 +205,6 @@ class _Writer:
         index = len(self.sizes) - 1 - self.sizes[::-1].index(size)
         block.emit(f"{address} = getelementptr i64, ptr %sizes, i64 {index}")
         return block.assign(f"load i64, ptr {address}", int64)
-
-
-def _joined(texts: Sequence[str]) -> str:
-    """Texts in one module, with what they declare once."""
-    lines = [line for text in texts for line in text.splitlines()]
-    declared = dict.fromkeys(line for line in lines if line.startswith("declare "))
-    return "\n".join([*declared, *(line for line in lines if line not in declared)]) + "\n"
 
 
 def group_of(

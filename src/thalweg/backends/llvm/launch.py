@@ -17,6 +17,7 @@ from thalweg.transforms.evaluate import concrete, prepared
 
 if TYPE_CHECKING:
     from thalweg.backends.llvm.program import Kernel, Step
+    from thalweg.backends.llvm.sorting import Sorting
 
 KEPT_BYTES = 1 << 16
 """Values that need no input are computed once where they are at most so big."""
@@ -27,7 +28,7 @@ class Launch:
 
     __slots__ = ("entry", "is_shared", "is_steady", "outputs", "scratch", "sizes", "tasks", "work")
 
-    def __init__(self, kernel: "Kernel", sizes: Mapping[str, int]):
+    def __init__(self, kernel: "Kernel | Sorting", sizes: Mapping[str, int]):
         values = [concrete(size, sizes) for size in kernel.sizes]
         self.entry = kernel.compiled()
         self.sizes = (ctypes.c_int64 * max(1, len(values)))(*values)

@@ -23,6 +23,7 @@ from thalweg.backends.llvm.emit import emit, scratch_of, sizes_of, tasks_of
 from thalweg.backends.llvm.groups import Group, group_of
 from thalweg.backends.llvm.native import is_native
 from thalweg.backends.llvm.plan import Plan
+from thalweg.backends.llvm.sorting import Operand, Sorting, is_sortable
 from thalweg.backends.llvm.stepwise import Stepwise
 from thalweg.backends.llvm.targets import Target, host
 from thalweg.ir.dim import Dim
@@ -30,7 +31,7 @@ from thalweg.ir.function import Function, build, inner_functions
 from thalweg.ir.leaves import item, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.show import show
-from thalweg.ir.types import Size, TensorType
+from thalweg.ir.types import Size, TensorType, int32, int64
 from thalweg.ir.walk import postorder
 from thalweg.loops.group import Item, grouped
 from thalweg.loops.lower import lower
@@ -38,6 +39,8 @@ from thalweg.loops.nest import Nest
 from thalweg.loops.schedule import keep, schedule
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.control import call, scan, switch, while_
+from thalweg.ops.movement import iota
+from thalweg.ops.sort import sort
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
 from thalweg.transforms.evaluate import bind_sizes, concrete
@@ -188,7 +191,7 @@ class Step:
     """
 
     nodes: tuple[Node, ...]
-    kernel: Kernel | None
+    kernel: Kernel | Sorting | None
     args: list[int]
     results: list[int]
     bodies: tuple["Program", ...] = ()
@@ -205,7 +208,7 @@ class Step:
     @property
     def name(self) -> str:
         """What the step is called in the text of the stage `fused`; a group has its own name."""
-        if self.kernel is None:
+        if self.kernel is None or isinstance(self.kernel, Sorting):
             return self.node.op.name
         return self.kernel.name if self.kernel.group else self.node.attrs[0].name
 
@@ -244,6 +247,7 @@ class Program:
                 kernel, args = _added_up(kernel), parts
             self.steps.append(Step((node,), kernel, args, numbers[node], bodies))
         self.results = [each for node in self.fused.results for each in numbers[node]]
+        self.steps = _needed(self.steps, set(self.results), target)
         self.steps = _by_rows(self.steps, set(self.results), target, is_inner)
 
     def _numbers(self, count: int) -> list[int]:
@@ -252,7 +256,7 @@ class Program:
         return list(range(self._count - count, self._count))
 
     @property
-    def kernels(self) -> list[Kernel]:
+    def kernels(self) -> list[Kernel | Sorting]:
         """The program's kernels in the order in which they run, those of loops not among them."""
         return [step.kernel for step in self.steps if step.kernel is not None]
 
@@ -265,9 +269,12 @@ class Program:
             if stage == "assembly":
                 texts = [jit.assembly(text, self.target) for text in texts]
             return "\n\n".join(texts)
-        found = []
+        found: list[Nest | Sorting] = []
         for step in self.steps:
             if step.kernel is not None:
+                if isinstance(step.kernel, Sorting):
+                    found.append(step.kernel)
+                    continue
                 nests = step.kernel.loops if stage == "loops" else step.kernel.nests
                 pairs = zip(nests, step.nodes, strict=True)
                 found += [replace(nest, name=node.attrs[0].name) for nest, node in pairs]
@@ -311,12 +318,53 @@ def _body(function: Function, target: Target) -> Program:
     return Program(function, target, is_inner=True)
 
 
+def _needed(steps: list[Step], results: set[int], target: Target) -> list[Step]:
+    """The steps whose results are wanted, with kernels for those that sort.
+
+    Such a kernel neither reads the places along a row nor what goes along for nobody, nor does it
+    give what nobody wants.
+    """
+    wanted = results.copy()
+    found = []
+    for step in reversed(steps):
+        if wanted.isdisjoint(step.results):
+            continue
+        if is_sortable(step.node):
+            _sort(step, wanted, target)
+        wanted.update(step.args)
+        found.append(step)
+    return found[::-1]
+
+
+def _sort(step: Step, wanted: set[int], target: Target) -> None:
+    """Give a step that sorts its kernel."""
+    node = step.node
+    gives = [index for index, number in enumerate(step.results) if number in wanted]
+    operands = []
+    for index, arg in enumerate(node.args):
+        is_key = node.op is not sort or index < node.attributes["keys"]
+        is_read = is_key or (index in gives and not _is_places(arg))
+        operands.append(Operand(arg.type, is_read))
+    step.kernel = Sorting(node, operands, gives, target)
+    step.args = [each for each, given in zip(step.args, operands, strict=True) if given.is_read]
+    step.results = [step.results[index] for index in gives]
+
+
+def _is_places(node: Node) -> bool:
+    """True for 0, 1, 2, ... along the last axis, as a fused Function has them."""
+    if node.op is item and node.args[0].op is call:
+        node = node.args[0].attrs[0].results[node.attrs[0]]
+    if node.op is not iota or node.dtype not in (int32, int64):
+        return False
+    return node.attributes["axis"] == node.type.rank - 1
+
+
 def _by_rows(steps: list[Step], results: set[int], target: Target, is_inner: bool) -> list[Step]:
     """The steps with those kernels in one that walk the same rows."""
     items = []
     for step in steps:
         # What needs no input is computed once, not in every run.
-        nest = step.kernel.loops[0] if step.kernel is not None and step.args else None
+        nest = step.kernel.loops[0] if isinstance(step.kernel, Kernel) and step.args else None
         items.append(Item(nest, step.args, step.results, step))
     wanted = results.copy()
     ordered = grouped(items)
@@ -331,7 +379,7 @@ def _by_rows(steps: list[Step], results: set[int], target: Target, is_inner: boo
 def _group_step(whole: Item, wanted: set[int], target: Target, is_inner: bool) -> Step:
     """The step of a group; of what it makes it gives what is wanted elsewhere."""
     steps: list[Step] = [member.what for member in whole.members]
-    kernels = [step.kernel for step in steps if step.kernel is not None]
+    kernels = [step.kernel for step in steps if isinstance(step.kernel, Kernel)]
     first = kernels[0].loops[0]
     rows: Size = 1
     for _, extent in first.outer[: whole.depth]:
