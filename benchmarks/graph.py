@@ -1,4 +1,4 @@
-"""What the graph engine costs: nodes, tracing, derivatives, rewriting, and the import.
+"""What the graph engine costs: nodes, tracing, derivatives, rewriting, and the start of programs.
 
     python benchmarks/graph.py                      a table
     python benchmarks/graph.py --json               the same numbers for a program to read
@@ -47,7 +47,7 @@ from thalweg.transforms.gradient import vjp  # noqa: E402
 NODES_PER_BLOCK = 5  # the constants and the broadcasts of biases are shared by all blocks
 BATCH, WIDTH, LAYERS = 32, 64, 4
 
-LIMITS = {"trace + derivative + simplify of 10,000 nodes": 3.0, "import": 0.25}
+LIMITS = {"trace + derivative + simplify of 10,000 nodes": 3.0, "a first fit": 0.4}
 """Seconds that should not be exceeded, measured on two cores of a current server."""
 
 
@@ -142,14 +142,26 @@ def _graph_run(size: int) -> dict[str, float]:
     }
 
 
-# Import -------------------------------------------------------------------------------------------
+# Starts -------------------------------------------------------------------------------------------
+
+STARTS = {
+    "import numpy": "import numpy",
+    "import thalweg": "import thalweg",
+    "import thalweg.keras": "import thalweg.keras",
+    "a first sum": "import thalweg as tw; float(tw.sum(tw.ones(3)))",
+    "a first fit": "import numpy as np; from thalweg import keras; "
+    "dense = keras.layers.Dense; "
+    "model = keras.Sequential([dense(8, activation='relu'), dense(3, activation='softmax')]); "
+    "model.compile('adam', 'sparse_categorical_crossentropy', metrics=['accuracy']); "
+    "model.fit(np.ones((32, 4)), np.zeros(32), verbose=0)",
+}
+"""Programs that do next to nothing: how long a user waits for the first thing to happen."""
 
 
-def import_seconds(module: str, repeats: int = 7) -> float:
-    """The median time of an import in a fresh process whose bytecode was compiled before."""
+def start_seconds(program: str, repeats: int = 7) -> float:
+    """The median time of a program in a fresh process whose bytecode was compiled before."""
     program = (
-        f"import time; start = time.perf_counter(); import {module}; "
-        "print(time.perf_counter() - start)"
+        f"import time; start = time.perf_counter(); {program}; print(time.perf_counter() - start)"
     )
     paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -233,10 +245,12 @@ def measure(sizes: Sequence[int]) -> dict[str, Any]:
         },
         "node_microseconds": node_costs(),
         "graphs": graphs,
-        "import_seconds": {name: import_seconds(name) for name in ("thalweg", "numpy")},
+        "start_seconds": {name: start_seconds(program) for name, program in STARTS.items()},
         "peers": peer_costs([size for size in sizes if size <= 10_000]),
     }
-    found["import_seconds"] |= {name: import_seconds(name, 3) for name in modules}
+    found["start_seconds"] |= {
+        f"import {name}": start_seconds(f"import {name}", 3) for name in modules
+    }
     return found
 
 
@@ -267,8 +281,8 @@ def show(found: dict[str, Any], console: Console) -> None:
         )
     console.print(table)
 
-    for name, taken in found["import_seconds"].items():
-        console.print(f"import {name}: {milliseconds(taken)} ms")
+    for name, taken in found["start_seconds"].items():
+        console.print(f"{name}: {milliseconds(taken)} ms")
     console.print()
     table = Table(title="peers tracing the same program, in milliseconds", title_justify="left")
     for column in ("peer", "nodes", "trace", "a node"):
@@ -298,7 +312,7 @@ def judged(found: dict[str, Any]) -> list[tuple[str, float, float]]:
         if 5_000 <= row["nodes"] <= 20_000:
             what = "trace + derivative + simplify of 10,000 nodes"
             rows.append((what, row["total"], LIMITS[what]))
-    rows.append(("import", found["import_seconds"]["thalweg"], LIMITS["import"]))
+    rows.append(("a first fit", found["start_seconds"]["a first fit"], LIMITS["a first fit"]))
     return rows
 
 

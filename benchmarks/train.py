@@ -13,12 +13,15 @@ Keras' API the same program and initial weights, and their losses on the first s
     ms/step    median over rounds of `fit` (PyTorch: of a plain loop), each of some steps, without
                shuffling, callbacks or display
     first      seconds from the import being done to the first loss: building, compiling, one step
-    import     seconds of the import alone, the median of three processes
+               (Thalweg imports most of what it needs only then)
+    import     seconds of the import alone, the median of three processes; bytecode is compiled, as
+               it is where a package has been installed
     MB         the largest resident memory of the timed process
     ratio      the system's ms/step by those of Thalweg's native backend: above 1 Thalweg is faster
 """
 
 import argparse
+import compileall
 import importlib
 import importlib.util
 import json
@@ -432,8 +435,9 @@ def is_installed(system: str, python: str) -> bool:
 def surroundings(system: str, cache: str, threads: int | None) -> dict[str, str]:
     """The environment of a case; caches of compiled code are its own."""
     paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     found = {
-        **os.environ,
+        **inherited,
         "PYTHONPATH": os.pathsep.join(paths),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",
@@ -452,7 +456,7 @@ def surroundings(system: str, cache: str, threads: int | None) -> dict[str, str]
 
 
 def import_seconds(system: str, python: str, environment: dict[str, str]) -> float:
-    """The median time of the import in fresh processes, after one that writes the bytecode."""
+    """The median time of the import in fresh processes, after one that warms the disk's cache."""
     program = (
         "import time; start = time.perf_counter(); "
         f"import {SYSTEMS[system][0]}; print(time.perf_counter() - start)"
@@ -582,6 +586,7 @@ def main() -> None:
     if unknown:
         parser.error(f"--only: {', '.join(sorted(unknown))}: no model and no system")
     chosen = dict(each.split("=", 1) for each in options.python)
+    compileall.compile_dir(SOURCE, quiet=1)  # as an installation does, and has done for the others
     console = Console(stderr=options.json)
     systems = [each for each in SYSTEMS if each in options.only] or list(SYSTEMS)
     rows: list[dict[str, Any]] = []

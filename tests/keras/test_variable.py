@@ -9,7 +9,7 @@ from tests.keras.oracle import keras as real
 
 from thalweg import keras
 from thalweg.base.errors import ArgumentError
-from thalweg.keras.ops import operators
+from thalweg.keras import operators
 from thalweg.keras.variable import AutocastScope, StatelessScope, in_stateless_scope
 
 
@@ -61,7 +61,7 @@ def test_assigning_checks_the_shape_and_casts() -> None:
 PAIRS = [("uint32", "int16"), ("int32", "float16"), ("bfloat16", "float16"), ("bool", "int8")]
 
 
-@pytest.mark.parametrize("name", sorted(operators.BINARY))
+@pytest.mark.parametrize("name", sorted(operators.METHODS))
 @pytest.mark.parametrize("types", PAIRS, ids=lambda pair: "_".join(pair))
 def test_operators_have_real_keras_types_and_values(name: str, types: tuple) -> None:
     found = []

@@ -9,7 +9,6 @@ import pytest
 
 import thalweg as tw
 from thalweg.base.options import set_options
-from thalweg.engine import compile as engine
 from thalweg.engine.compile import Stages
 from thalweg.ir.function import build
 from thalweg.ir.leaves import full, items
@@ -25,7 +24,7 @@ from thalweg.tools import see
 from thalweg.tools.costs import breakdown, quantity
 from thalweg.tools.drawing import MOST_BOXES, draw_lines, draw_nodes, graph_svg
 from thalweg.tools.programs import random_function
-from thalweg.tools.see import aligned, dump, lines_of, observe, page, report, watch
+from thalweg.tools.see import aligned, dump, lines_of, page, report
 from thalweg.transforms.gradient import vjp
 
 
@@ -314,22 +313,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-# Watching -----------------------------------------------------------------------------------------
+# Observing ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def watched(monkeypatch):
-    """Only this test's observers, and the options as they were afterwards."""
-    monkeypatch.setattr(engine, "observers", [])
+def watched():
+    """The options as they were afterwards."""
     former = set_options()
-    watch()
-    watch()
     yield
     set_options(show=former.show, dump=former.dump)
-
-
-def test_watching_twice_observes_once(watched):
-    assert engine.observers == [observe]
 
 
 def test_stages_are_printed_once_when_a_function_is_first_run(watched, capsys):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thalweg.backends import door
+from thalweg.base import observers
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.engine.run import own
 from thalweg.ir.function import Function
@@ -46,7 +47,7 @@ class Stages(Mapping):
     def __getitem__(self, name: str) -> Function:
         if not self._is_announced:
             self._is_announced = True
-            for observer in observers:
+            for observer in observers.of_stages:
                 observer(self)
         if name not in self._made:
             names = list(self)
@@ -65,10 +66,6 @@ class Stages(Mapping):
 
     def __len__(self) -> int:
         return 1 + len(PIPELINE)
-
-
-observers: list[Callable[[Stages], None]] = []
-"""Called once for each traced Function, when it is first run or its stages are first asked for."""
 
 
 Runner = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]

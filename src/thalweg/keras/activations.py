@@ -56,16 +56,7 @@ HOME = "keras.src.activations.activations"
 """The module that files name for those activations that are ops of their own."""
 
 
-def _own(function: Any) -> Any:
-    """An op of this file: saved graphs look for it in Keras' own module."""
-    operation = function.definition.operation
-    operation._serialized_as = (HOME, operation.__name__)
-    register_builtins(HOME, {operation.__name__: operation})
-    return function
-
-
-@_own
-@op(data=("x",), name="ReLU")
+@op(data=("x",), name="ReLU", home=HOME)
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Tensor:
@@ -86,8 +77,7 @@ def relu(
     return found
 
 
-@_own
-@op(data=("x",))
+@op(data=("x",), home=HOME)
 def mish(x: Any) -> Tensor:
     """x * tanh(softplus(x))."""
     return array_nn.mish(tensor(x))

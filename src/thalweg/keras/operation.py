@@ -20,7 +20,7 @@ from thalweg.engine.variable import Variable as EngineVariable
 from thalweg.ir.dim import Dim, named
 from thalweg.ir.types import as_dtype, tensor_type
 from thalweg.keras import naming, tree
-from thalweg.keras.saving.registration import register_builtins
+from thalweg.keras.saving.registration import register_builtins, register_maker
 from thalweg.keras.saving.serialization import (
     ConfigError,
     deserialize_keras_object,
@@ -451,7 +451,11 @@ class OpCall(Operation):
 
 
 class Definition:
-    """A public op: its function, which of its arguments are data, and its name in files."""
+    """A public op: its function, which of its arguments are data, and its name in files.
+
+    There are hundreds of ops, and a program calls few of them on KerasTensors: what that takes is
+    made at the first such call.
+    """
 
     def __init__(
         self,
@@ -459,29 +463,46 @@ class Definition:
         data: Sequence[str] | None,
         name: str | None,
         spec: Callable | None,
+        home: str | None,
     ):
         self.function = function
         self.spec = spec
-        self.signature = inspect.signature(function)
-        names = list(self.signature.parameters)
-        self.data = [each for each in names if each in DATA] if data is None else list(data)
-        unknown = set(self.data) - set(names)
-        if unknown:
-            raise ArgumentError(explain(function.__name__, f"data among {names}", str(unknown)))
-        self.star = next(
-            (
-                each.name
-                for each in self.signature.parameters.values()
-                if each.kind is each.VAR_POSITIONAL
-            ),
-            None,
-        )
-        class_name = name or "".join(part.capitalize() for part in function.__name__.split("_"))
+        self._data = data
+        self._class_name = name or "".join(map(str.capitalize, function.__name__.split("_")))
         # thalweg.keras.ops.numpy.reductions -> keras.src.ops.numpy
-        module = ".".join(["keras.src.ops", *function.__module__.split(".")[3:4]])
-        members = {"definition": self, "_serialized_as": (module, class_name)}
-        self.operation = type(class_name, (OpCall,), members)
-        register_builtins(module, {class_name: self.operation})
+        self._home = home or f"keras.src.ops.{function.__module__.split('.')[3]}"
+        register_maker(self._home, self._class_name, lambda: self.operation)
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The arguments of the function."""
+        return inspect.signature(self.function)
+
+    @functools.cached_property
+    def data(self) -> list[str]:
+        """The names of the arguments that are data. Raises ArgumentError for one there is not."""
+        names = list(self.signature.parameters)
+        if self._data is None:
+            return [each for each in names if each in DATA]
+        unknown = set(self._data) - set(names)
+        if unknown:
+            where = self.function.__name__
+            raise ArgumentError(explain(where, f"data among {names}", str(unknown)))
+        return list(self._data)
+
+    @functools.cached_property
+    def star(self) -> str | None:
+        """The name of the argument that takes any number of values, if there is one."""
+        kinds = {each.name: each.kind for each in self.signature.parameters.values()}
+        return next((name for name, kind in kinds.items() if kind.name == "VAR_POSITIONAL"), None)
+
+    @functools.cached_property
+    def operation(self) -> type[OpCall]:
+        """The class of a call as part of a graph."""
+        members = {"definition": self, "_serialized_as": (self._home, self._class_name)}
+        made = type(self._class_name, (OpCall,), members)
+        register_builtins(self._home, {self._class_name: made})
+        return made
 
     def symbolic(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The KerasTensors of a call with KerasTensors among its arguments."""
@@ -538,15 +559,17 @@ def op(
     data: Sequence[str] | None = None,
     name: str | None = None,
     spec: Callable | None = None,
+    home: str | None = None,
 ) -> Any:
     """Make a function of tensors one of KerasTensors as well; also a decorator with settings.
 
     `data` names the arguments that are data, the others are settings; `name` is the class name in
-    files where it is not the function's in capitals; `spec` gives the KerasTensors by hand.
+    files where it is not the function's in capitals, and `home` the module there, where it is not
+    that of the function's chapter; `spec` gives the KerasTensors by hand.
     """
     if function is None:
-        return functools.partial(op, data=data, name=name, spec=spec)
-    definition = Definition(function, data, name, spec)
+        return functools.partial(op, data=data, name=name, spec=spec, home=home)
+    definition = Definition(function, data, name, spec, home)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

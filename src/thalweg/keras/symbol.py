@@ -11,11 +11,13 @@ from typing import Any, NoReturn
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras import naming
 from thalweg.keras.dtypes import standardize_dtype
+from thalweg.keras.operators import for_symbols
 
 KerasHistory = namedtuple("KerasHistory", ["operation", "node_index", "tensor_index"])
 """Where a KerasTensor comes from: which output of which call of which operation."""
 
 
+@for_symbols
 class KerasTensor:
     """A symbolic tensor with `shape` (None where unknown), `dtype` and `name`.
 

@@ -5,13 +5,14 @@ reading and assigning go to a table instead of the variable.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from thalweg.array.creation import asarray
 from thalweg.array.data_types import astype
+from thalweg.array.operators import OPERANDS
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.engine.context import keep_state_elsewhere, outside
 from thalweg.engine.tensor import Tensor
@@ -20,6 +21,8 @@ from thalweg.ir.dim import Dim
 from thalweg.ir.types import as_dtype
 from thalweg.keras import naming, settings
 from thalweg.keras.dtypes import is_float_dtype, standardize_dtype
+from thalweg.keras.operators import for_variables
+from thalweg.keras.saving.registration import namespace
 from thalweg.keras.symbol import KerasTensor, standardize_shape
 
 AGGREGATIONS = (None, "none", "mean", "sum", "only_first_replica")
@@ -153,6 +156,7 @@ def autocast_dtype() -> str | None:
     return _scopes.autocast
 
 
+@for_variables((*OPERANDS, KerasTensor))
 class Variable(EngineVariable):
     """A tensor that training changes: `assign` replaces it by another of equal shape and dtype.
 
@@ -343,7 +347,7 @@ class Variable(EngineVariable):
 
 def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> Tensor:
     if isinstance(initializer, str):
-        initializer = _initializer_named(initializer)
+        initializer = namespace("keras.initializers").get(initializer)
     if not callable(initializer):
         found = initializer
         if dtype is None and not hasattr(found, "dtype"):
@@ -384,15 +388,6 @@ def _initial_value(initializer: Any, shape: Any, dtype: Any, name: str) -> Tenso
             )
         )
     return value
-
-
-initializer_named: Callable[[str], Any] | None = None
-"""How to find an initializer by its name; set by `keras/initializers`."""
-
-
-def _initializer_named(name: str) -> Any:
-    assert initializer_named is not None
-    return initializer_named(name)
 
 
 def tensor(x: Any, dtype: Any = None) -> Tensor:

@@ -53,7 +53,7 @@ def random_arguments(function: Function, seed: int = 0, size: int = 3) -> list[n
 
 
 def random_array(
-    generator: np.random.Generator, type: TensorType, sizes: dict[str, int]
+    generator: "np.random.Generator", type: TensorType, sizes: dict[str, int]
 ) -> np.ndarray:
     """Values of a type: small integers, floats of both signs, complex numbers of both parts."""
     shape = tuple(substitute(entry, sizes) if symbols(entry) else entry for entry in type.shape)

@@ -2,7 +2,7 @@
 
     page(stages, title, path)    text, graph, cost and parameters of each stage; what it changed
     dump(stages, folder)         00-trace.txt, 01-expanded.txt, ..., index.html
-    watch()                      do so for every traced function, as options().show and .dump say
+    observe(stages)              do so as options().show and .dump say
     graph_svg(function)          the drawing alone      (tools/drawing.py)
     report(function)             the cost as a table    (tools/costs.py)
 
@@ -22,7 +22,6 @@ from html import escape
 from pathlib import Path
 
 from thalweg.base.options import options
-from thalweg.engine import compile as engine
 from thalweg.ir.function import Function
 from thalweg.ir.node import type_text
 from thalweg.ir.show import show
@@ -38,7 +37,7 @@ from thalweg.tools.costs import (
 )
 from thalweg.tools.drawing import graph_svg
 
-__all__ = ["dump", "graph_svg", "page", "report", "watch"]
+__all__ = ["dump", "graph_svg", "observe", "page", "report"]
 
 MOST_LINES = 3000
 """Of longer texts only so many lines are shown, and they are not aligned with one another."""
@@ -436,18 +435,12 @@ def write_whole(path: Path, text: str) -> None:
 _serial = itertools.count()
 
 
-def watch() -> None:
-    """From now on print and dump the stages of each traced function as the options say.
+def observe(stages: Stages) -> None:
+    """Print and dump the stages of one Function as the options say.
 
     `THALWEG_SHOW=trace,simplified` prints these stages to standard error when a function is first
     run; `THALWEG_DUMP=folder` writes each function's files into a folder of its own below that.
     """
-    if observe not in engine.observers:
-        engine.observers.append(observe)
-
-
-def observe(stages: Stages) -> None:
-    """Print and dump the stages of one Function as the options say."""
     wanted, folder = options().show, options().dump
     if not wanted and not folder:
         return

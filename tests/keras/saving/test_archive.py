@@ -503,7 +503,7 @@ def test_the_user_is_asked_before_a_file_is_replaced(
 
 
 def test_public_names() -> None:
-    names = {name for name in vars(keras.saving) if not name.startswith("_")}
+    names = set(keras.saving.__all__)
     assert {
         "CustomObjectScope", "KerasFileEditor", "custom_object_scope", "deserialize_keras_object",
         "get_custom_objects", "get_registered_name", "get_registered_object", "load_model",

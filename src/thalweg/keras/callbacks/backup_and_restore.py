@@ -102,8 +102,7 @@ class BackupAndRestore(SavesAtTimes, Callback):
                 warn(f"{error}\nThe backup before that is taken, {pairs[number + 1][0]}.")
         return None
 
-    def meet(self, callbacks: Sequence[Any]) -> None:
-        """Get to know the callbacks of the run, once all of them have begun."""
+    def _meet(self, callbacks: Sequence[Any]) -> None:
         self._others = [each for each in callbacks if each is not self and _state_attributes(each)]
         states, self._states = self._states, None
         if states is None:

@@ -1,5 +1,6 @@
 """Callback: what a program may do at the beginning and end of training, epochs and batches."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -44,6 +45,9 @@ class Callback:
     def model(self) -> Any:
         """The model that is run."""
         return self._model
+
+    def _meet(self, callbacks: Sequence["Callback"]) -> None:
+        """Get to know the callbacks of the run, once all of them have begun to train."""
 
     def on_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Before a training batch, under its older name."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentTypeError, explain
 from thalweg.keras import tree
-from thalweg.keras.callbacks.backup_and_restore import BackupAndRestore
 from thalweg.keras.callbacks.callback import Callback
 from thalweg.keras.callbacks.history import History
 from thalweg.keras.callbacks.logs import Logs
@@ -121,8 +120,8 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.on_train_begin(logs)
         for callback in self.callbacks:
-            if isinstance(callback, BackupAndRestore):
-                callback.meet(self.callbacks)
+            if isinstance(callback, Callback):
+                callback._meet(self.callbacks)
 
     def on_train_end(self, logs: Any = None) -> None:
         logs = logs or {}

@@ -4,24 +4,16 @@ Each is looked up in the folder $THALWEG_DATA, then in the cache, then fetched a
 a file is ever run.
 """
 
-from thalweg.keras.datasets import (
-    boston_housing,
-    california_housing,
-    cifar10,
-    cifar100,
-    fashion_mnist,
-    imdb,
-    mnist,
-    reuters,
-)
+from thalweg.base.demand import on_demand
 
-__all__ = [
-    "boston_housing",
-    "california_housing",
-    "cifar10",
-    "cifar100",
-    "fashion_mnist",
-    "imdb",
-    "mnist",
-    "reuters",
-]
+with on_demand(__name__):
+    from thalweg.keras.datasets import (
+        boston_housing,
+        california_housing,
+        cifar10,
+        cifar100,
+        fashion_mnist,
+        imdb,
+        mnist,
+        reuters,
+    )

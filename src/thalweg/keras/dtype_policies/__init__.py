@@ -2,37 +2,22 @@
 quantized.
 """
 
-from thalweg.keras.dtype_policies.named import deserialize, get, serialize, set_dtype_policy
-from thalweg.keras.dtype_policies.policy import (
-    DTypePolicy,
-    FloatDTypePolicy,
-    dtype_policy,
-    reset_dtype_policy,
-)
-from thalweg.keras.dtype_policies.policy_map import DTypePolicyMap
-from thalweg.keras.dtype_policies.quantized import (
-    QUANTIZATION_MODES,
-    AWQDTypePolicy,
-    GPTQDTypePolicy,
-    Int4DTypePolicy,
-    QuantizedDTypePolicy,
-    QuantizedFloat8DTypePolicy,
-)
+from thalweg.base.demand import on_demand
 
-__all__ = [
-    "AWQDTypePolicy",
-    "DTypePolicy",
-    "DTypePolicyMap",
-    "FloatDTypePolicy",
-    "GPTQDTypePolicy",
-    "Int4DTypePolicy",
-    "QUANTIZATION_MODES",
-    "QuantizedDTypePolicy",
-    "QuantizedFloat8DTypePolicy",
-    "deserialize",
-    "dtype_policy",
-    "get",
-    "reset_dtype_policy",
-    "serialize",
-    "set_dtype_policy",
-]
+with on_demand(__name__):
+    from thalweg.keras.dtype_policies.named import deserialize, get, serialize, set_dtype_policy
+    from thalweg.keras.dtype_policies.policy import (
+        DTypePolicy,
+        FloatDTypePolicy,
+        dtype_policy,
+        reset_dtype_policy,
+    )
+    from thalweg.keras.dtype_policies.policy_map import DTypePolicyMap
+    from thalweg.keras.dtype_policies.quantized import (
+        QUANTIZATION_MODES,
+        AWQDTypePolicy,
+        GPTQDTypePolicy,
+        Int4DTypePolicy,
+        QuantizedDTypePolicy,
+        QuantizedFloat8DTypePolicy,
+    )

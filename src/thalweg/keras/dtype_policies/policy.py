@@ -160,4 +160,3 @@ def reset_dtype_policy() -> None:
 
 
 register_builtins("keras", {"DTypePolicy": DTypePolicy})
-register_builtins("keras.dtype_policies", {"FloatDTypePolicy": FloatDTypePolicy})

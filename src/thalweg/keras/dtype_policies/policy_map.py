@@ -7,7 +7,6 @@ from typing import Any
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras.dtype_policies.named import get
 from thalweg.keras.dtype_policies.policy import DTypePolicy
-from thalweg.keras.saving.registration import register_builtins
 from thalweg.keras.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -147,6 +146,3 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         return self is other
 
     __hash__ = object.__hash__
-
-
-register_builtins("keras.dtype_policies", {"DTypePolicyMap": DTypePolicyMap})

@@ -11,7 +11,6 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras.dtype_policies.policy import DTypePolicy, dtype_policy, types_of
-from thalweg.keras.saving.registration import register_builtins
 
 QUANTIZATION_MODES = ("int8", "float8", "int4", "gptq", "awq")
 
@@ -174,13 +173,6 @@ class AWQDTypePolicy(_ModeWithSettings):
     group_size: int
 
 
-_CLASSES = (
-    QuantizedDTypePolicy,
-    QuantizedFloat8DTypePolicy,
-    Int4DTypePolicy,
-    GPTQDTypePolicy,
-    AWQDTypePolicy,
-)
 _BY_MODE: dict[str, type[QuantizedDTypePolicy]] = {
     "int8": QuantizedDTypePolicy,
     "int4": QuantizedDTypePolicy,
@@ -211,6 +203,3 @@ def quantized_policy(name: str) -> QuantizedDTypePolicy:
     word, slash, _ = mode.partition("/")
     cls = _BY_MODE.get(word + slash) or _BY_MODE.get(f"{word}/") or QuantizedDTypePolicy
     return cls(mode, source[0])
-
-
-register_builtins("keras.dtype_policies", {each.__name__: each for each in _CLASSES})

@@ -4,6 +4,7 @@ from typing import Any
 
 from thalweg.base.errors import explain
 from thalweg.engine.tensor import Tensor
+from thalweg.keras.saving.registration import register_builtins
 
 
 class Initializer:
@@ -30,3 +31,6 @@ class Initializer:
     def clone(self) -> "Initializer":
         """Another one with the same config."""
         return type(self).from_config(self.get_config())
+
+
+register_builtins("keras", {"Initializer": Initializer})

@@ -24,7 +24,7 @@ from thalweg.keras import (
     naming,
     ops,
     regularizers,
-    remat,
+    rematerialization,
     tree,
 )
 from thalweg.keras.dtypes import is_float_dtype, standardize_dtype
@@ -146,7 +146,7 @@ class Layer(LayerState, LayerTypes, LayerQuantization, Operation):
         self._convert_input_args = True
         self._allow_non_tensor_positional_args = False
         self._build_shapes_dict: Any = None
-        self._remat_mode = remat.current_mode()
+        self._remat_mode = rematerialization.current_mode()
         self._dtype_policy = dtype_policies.get(dtype)
 
     # Building ------------------------------------------------------------------------------------
@@ -466,7 +466,7 @@ class Layer(LayerState, LayerTypes, LayerQuantization, Operation):
 
     def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
         """A `call` of which the gradient computes the inner values again, not keeping them."""
-        return remat.wrapped(self, layer_call, args, kwargs)
+        return rematerialization.wrapped(self, layer_call, args, kwargs)
 
     def stateless_call(
         self,

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg.base.errors import ArgumentError, ArgumentTypeError, explain
 from thalweg.keras import dtype_policies, tree
 from thalweg.keras.layers.input_spec import InputSpec
-from thalweg.keras.quantizers.config import Int4QuantizationConfig
-from thalweg.keras.quantizers.resolution import CALIBRATED
+from thalweg.keras.quantizers import parts
 
 
 class LayerTypes:
@@ -43,8 +42,8 @@ class LayerTypes:
     def _quantize_as(self, policy: Any) -> None:
         """Quantize a layer that is built, since its policy became a quantized one."""
         mode = policy.quantization_mode
-        if mode in CALIBRATED:
-            name = CALIBRATED[mode].__name__
+        if mode in parts.CALIBRATED:
+            name = parts.CALIBRATED[mode].__name__
             raise ArgumentError(
                 explain(
                     f"dtype_policy of {self.name}",
@@ -56,7 +55,7 @@ class LayerTypes:
                 )
             )
         block_size = getattr(policy, "block_size", None)
-        config = None if block_size is None else Int4QuantizationConfig(block_size=block_size)
+        config = None if block_size is None else parts.Int4QuantizationConfig(block_size=block_size)
         self.quantize(mode, config=config)
 
     @property

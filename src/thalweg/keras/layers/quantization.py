@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.dtype_policies.quantized import QUANTIZATION_MODES
-from thalweg.keras.quantizers.resolution import resolved
+from thalweg.keras.quantizers import parts
 
 
 def quantizing(quantize: Any) -> Any:
@@ -17,7 +17,7 @@ def quantizing(quantize: Any) -> Any:
     def wrapper(self: Any, mode: Any = None, config: Any = None, **kwargs: Any) -> Any:
         if self.__dict__.get("_is_quantizing"):  # super().quantize(...)
             return quantize(self, mode, config=config, **kwargs)
-        config = resolved(mode, config)
+        config = parts.resolved(mode, config)
         self._check_quantize_args(config.mode, self.compute_dtype)
         self.__dict__["_is_quantizing"] = True
         try:

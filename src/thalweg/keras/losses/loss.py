@@ -198,3 +198,4 @@ def apply_mask(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None)
 
 
 register_builtins("keras", {"Loss": Loss})
+register_builtins("keras.src.losses.losses", {"LossFunctionWrapper": LossFunctionWrapper})

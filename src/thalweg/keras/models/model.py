@@ -11,9 +11,7 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.layers.layer import Layer
-from thalweg.keras.models.quantization import quantize_layers
-from thalweg.keras.models.summary import print_summary
-from thalweg.keras.saving import archive
+from thalweg.keras.models import parts
 from thalweg.keras.saving.registration import builtin, register_builtins
 from thalweg.keras.saving.serialization import (
     ObjectSharingScope,
@@ -117,7 +115,7 @@ class Model(Trainer, Layer):
         layer_range: Any = None,
     ) -> None:
         """Print the layers with their output shapes and numbers of parameters."""
-        print_summary(
+        parts.print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
 
@@ -125,17 +123,17 @@ class Model(Trainer, Layer):
         self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
         """Write the model to a `.keras` file: layers, weights, and how it was compiled."""
-        archive.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+        parts.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(
         self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None
     ) -> None:
         """Write the weights to a `.weights.h5` file, in shards of so many gigabytes if given."""
-        archive.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
+        parts.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights from a `.weights.h5` or `.keras` file."""
-        archive.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        parts.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def export(
         self, filepath: Any, format: str = "tf_saved_model", verbose: bool | None = None, **_: Any
@@ -181,7 +179,7 @@ class Model(Trainer, Layer):
                     f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}",
                 )
             )
-        quantize_layers(self, config, filters, type_check)
+        parts.quantize_layers(self, config, filters, type_check)
         # What was traced has the float weights in it.
         self.train_function = self.test_function = self.predict_function = None
         self._steps.clear()

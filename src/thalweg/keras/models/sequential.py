@@ -333,4 +333,3 @@ def _not_a_layer(value: Any) -> ArgumentError:
 
 
 register_builtins("keras", {"Sequential": Sequential})
-register_builtins("keras.models", {"Sequential": Sequential})

@@ -4,7 +4,6 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.quantizers.config import QuantizationConfig
-from thalweg.keras.saving.registration import register_builtins
 
 
 class CalibratedConfig(QuantizationConfig):
@@ -184,6 +183,3 @@ class AWQConfig(CalibratedConfig):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_grid_points": self.num_grid_points}
-
-
-register_builtins("keras.quantizers", {"GPTQConfig": GPTQConfig, "AWQConfig": AWQConfig})

@@ -4,7 +4,6 @@ from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras.quantizers.quantizer import AbsMaxQuantizer
-from thalweg.keras.saving.registration import register_builtins
 from thalweg.keras.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -171,17 +170,3 @@ def _check_int8(name: str, quantizer: Any) -> None:
                 f"output_dtype={quantizer.output_dtype!r}",
             )
         )
-
-
-register_builtins(
-    "keras.quantizers",
-    {
-        each.__name__: each
-        for each in (
-            QuantizationConfig,
-            Int8QuantizationConfig,
-            Int4QuantizationConfig,
-            Float8QuantizationConfig,
-        )
-    },
-)

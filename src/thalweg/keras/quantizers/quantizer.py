@@ -87,4 +87,3 @@ class AbsMaxQuantizer(Quantizer):
 
 
 register_builtins("keras", {"Quantizer": Quantizer})
-register_builtins("keras.quantizers", {"AbsMaxQuantizer": AbsMaxQuantizer})

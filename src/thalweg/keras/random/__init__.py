@@ -1,29 +1,18 @@
 """keras.random: random numbers from seeds and seed generators."""
 
-from thalweg.keras.random.draws import (
-    beta,
-    binomial,
-    categorical,
-    dropout,
-    gamma,
-    normal,
-    randint,
-    shuffle,
-    truncated_normal,
-    uniform,
-)
-from thalweg.keras.random.seed_generator import SeedGenerator
+from thalweg.base.demand import on_demand
 
-__all__ = [
-    "SeedGenerator",
-    "beta",
-    "binomial",
-    "categorical",
-    "dropout",
-    "gamma",
-    "normal",
-    "randint",
-    "shuffle",
-    "truncated_normal",
-    "uniform",
-]
+with on_demand(__name__):
+    from thalweg.keras.random.draws import (
+        beta,
+        binomial,
+        categorical,
+        dropout,
+        gamma,
+        normal,
+        randint,
+        shuffle,
+        truncated_normal,
+        uniform,
+    )
+    from thalweg.keras.random.seed_generator import SeedGenerator

@@ -16,7 +16,6 @@ from thalweg.base.errors import ArgumentError, explain
 from thalweg.engine.context import current_trace
 from thalweg.engine.tensor import Tensor, from_buffer
 from thalweg.keras import naming
-from thalweg.keras.saving.registration import register_builtins
 from thalweg.keras.variable import Variable, in_stateless_scope, tensor
 
 HIGHEST_DEFAULT = 10**9
@@ -157,6 +156,3 @@ def draw_seed(seed: Any) -> Tensor:
             f"seed={seed} (of type {type(seed)})",
         )
     )
-
-
-register_builtins("keras.random", {"SeedGenerator": SeedGenerator})

@@ -8,9 +8,9 @@ import numpy as np
 
 from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import door
-from thalweg.keras.visualization.draw_bounding_boxes import draw_bounding_boxes
-from thalweg.keras.visualization.draw_segmentation_masks import draw_segmentation_masks
+from thalweg.keras.visualization.boxes import draw_bounding_boxes
 from thalweg.keras.visualization.layouts import as_bytes, batch_of
+from thalweg.keras.visualization.masks import draw_segmentation_masks
 
 
 def plot_image_gallery(

@@ -6,7 +6,7 @@ from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import activations, constraints, initializers, ops, regularizers
 from thalweg.keras.layers.input_spec import InputSpec
 from thalweg.keras.layers.weights.product import Product
-from thalweg.keras.quantizers.integer_format import IntegerFormat
+from thalweg.keras.quantizers import parts as forms
 
 
 class Dense(Product):
@@ -79,9 +79,9 @@ class Dense(Product):
 
     def _formats(
         self, mode: str, shape: tuple[int, ...], block_size: int | None
-    ) -> dict[str, IntegerFormat]:
+    ) -> "dict[str, forms.IntegerFormat]":
         bits = 8 if mode == "int8" else 4
-        return {"kernel": IntegerFormat(shape, axes=(0,), bits=bits, block_size=block_size)}
+        return {"kernel": forms.IntegerFormat(shape, axes=(0,), bits=bits, block_size=block_size)}
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return (*input_shape[:-1], self.units)

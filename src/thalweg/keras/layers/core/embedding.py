@@ -8,9 +8,7 @@ from thalweg.base.errors import ArgumentError, explain
 from thalweg.keras import constraints, initializers, ops, regularizers
 from thalweg.keras.dtypes import is_int_dtype
 from thalweg.keras.layers.weights.quantized import INTEGER_MODES, Quantized
-from thalweg.keras.quantizers.config import QuantizationConfig
-from thalweg.keras.quantizers.integer_format import Encoded, IntegerFormat
-from thalweg.keras.quantizers.quantizer import AbsMaxQuantizer
+from thalweg.keras.quantizers import parts as forms
 from thalweg.keras.symbol import KerasTensor
 from thalweg.keras.variable import AutocastScope
 
@@ -64,9 +62,9 @@ class Embedding(Quantized):
 
     def _formats(
         self, mode: str, shape: tuple[int, ...], block_size: int | None
-    ) -> dict[str, IntegerFormat]:
+    ) -> "dict[str, forms.IntegerFormat]":
         # Each row has scales of its own: only those of the rows that are taken are needed.
-        form = IntegerFormat(shape, axes=(-1,), bits=BITS[mode], block_size=block_size)
+        form = forms.IntegerFormat(shape, axes=(-1,), bits=BITS[mode], block_size=block_size)
         return {"embeddings": form}
 
     @property
@@ -89,7 +87,7 @@ class Embedding(Quantized):
         kept = self._encoded("embeddings")
         parts = (kept.values, kept.scale, kept.zero)
         rows = [None if each is None else ops.take(each, ids, axis=0) for each in parts]
-        return self._adapted_rows(self._decoded("embeddings", Encoded(*rows)), ids)
+        return self._adapted_rows(self._decoded("embeddings", forms.Encoded(*rows)), ids)
 
     def _adapted_rows(self, rows: Any, ids: Any) -> Any:
         """Rows with the product added, of which only these rows are computed."""
@@ -170,17 +168,17 @@ class ReversibleEmbedding(Embedding):
 
     def _formats(
         self, mode: str, shape: tuple[int, ...], block_size: int | None
-    ) -> dict[str, IntegerFormat]:
+    ) -> "dict[str, forms.IntegerFormat]":
         found = super()._formats(mode, shape, block_size)
         if not self.tie_weights:
-            found["reverse_embeddings"] = IntegerFormat(
+            found["reverse_embeddings"] = forms.IntegerFormat(
                 shape[::-1], axes=(0,), bits=BITS[mode], packed_axis=0, block_size=block_size
             )
         return found
 
     def _build_mode(self, shape: tuple[int, ...], mode: str, config: Any) -> None:
-        self.inputs_quantizer = QuantizationConfig.activation_quantizer_or_default(
-            config, AbsMaxQuantizer(axis=-1)
+        self.inputs_quantizer = forms.QuantizationConfig.activation_quantizer_or_default(
+            config, forms.AbsMaxQuantizer(axis=-1)
         )
         super()._build_mode(shape, mode, config)
 
@@ -206,7 +204,7 @@ class ReversibleEmbedding(Embedding):
         def turned(table: Any) -> Any:
             return ops.transpose(table) if self.tie_weights else table
 
-        def product(x: Any, kept: Encoded) -> Any:
+        def product(x: Any, kept: "forms.Encoded") -> Any:
             scale: Any = 1.0
             if self.inputs_quantizer is not None:
                 x, scale = self.inputs_quantizer(x)

@@ -15,13 +15,7 @@ from thalweg.base.errors import ArgumentError, explain
 from thalweg.engine.tensor import Tensor
 from thalweg.keras import dtype_policies, ops
 from thalweg.keras.layers.weights.quantized import Quantized
-from thalweg.keras.quantizers import float8
-from thalweg.keras.quantizers.calibrated import Calibrated
-from thalweg.keras.quantizers.config import QuantizationConfig
-from thalweg.keras.quantizers.integer_format import Encoded
-from thalweg.keras.quantizers.nibbles import pack_int4, unpack_int4
-from thalweg.keras.quantizers.parameters import dequantize_with_sz_map
-from thalweg.keras.quantizers.quantizer import AbsMaxQuantizer
+from thalweg.keras.quantizers import parts as forms
 
 CALIBRATED_MODES = ("gptq", "awq")
 FLOAT8_PARTS = ("inputs", "kernel", "outputs_grad")
@@ -94,7 +88,7 @@ class Product(Quantized):
             y = ops.cast(y, self.compute_dtype)
         return self._finished(y)
 
-    def _int8_product(self, inputs: Tensor, kernel: Encoded) -> Tensor:
+    def _int8_product(self, inputs: Tensor, kernel: "forms.Encoded") -> Tensor:
         scale = kernel.scale
         if self.inputs_quantizer is not None:
             inputs, own = self.inputs_quantizer(inputs, axis=self._input_axes)
@@ -102,7 +96,7 @@ class Product(Quantized):
         y = self._product(inputs, kernel.values)
         return ops.divide(ops.cast(y, self.compute_dtype), scale)
 
-    def _int4_product(self, inputs: Tensor, kernel: Encoded) -> Tensor:
+    def _int4_product(self, inputs: Tensor, kernel: "forms.Encoded") -> Tensor:
         floats = self._decoded("kernel", kernel)
         if self.inputs_quantizer is None:
             return self._product(inputs, floats)
@@ -123,11 +117,11 @@ class Product(Quantized):
             )
         dtype = self.compute_dtype
         operands = [
-            float8.rounded_operand(x, *self._float8_state(part), dtype, training)
+            forms.rounded_operand(x, *self._float8_state(part), dtype, training)
             for part, x in (("inputs", inputs), ("kernel", self._main))
         ]
         y = self._product(*operands)
-        y = float8.rounded_derivative(y, *self._float8_state("outputs_grad"), dtype)
+        y = forms.rounded_derivative(y, *self._float8_state("outputs_grad"), dtype)
         bias = self.bias
         if bias is not None and dtype == "float32":
             bias = ops.cast(ops.cast(bias, "bfloat16"), dtype)
@@ -192,11 +186,13 @@ class Product(Quantized):
         if self._weight_bits != 4:
             return self.quantized_kernel
         outputs = self.kernel_scale.shape[0]
-        return unpack_int4(self.quantized_kernel, outputs, axis=0, dtype="uint8")
+        return forms.unpack_int4(self.quantized_kernel, outputs, axis=0, dtype="uint8")
 
     def _calibrated_kernel(self) -> Any:
         levels = ops.cast(self._levels(), self.compute_dtype)
-        found = dequantize_with_sz_map(levels, self.kernel_scale, self.kernel_zero, self.g_idx)
+        found = forms.dequantize_with_sz_map(
+            levels, self.kernel_scale, self.kernel_zero, self.g_idx
+        )
         if self.quantization_mode == "awq":
             found = ops.divide(found, self.awq_scales)
         return ops.reshape(ops.transpose(found), self._calibrated_shape)
@@ -232,10 +228,12 @@ class Product(Quantized):
             self.awq_scales = self._add_fixed("awq_scales", (inputs,), None, "ones")
         self.g_idx = self._add_fixed("g_idx", (inputs,), "float32", "zeros")
 
-    def _calibrate(self, found: Calibrated) -> None:
+    def _calibrate(self, found: "forms.Calibrated") -> None:
         """Take the integers that a calibration found, in place of the float kernel."""
         levels = found.levels.astype("uint8")
-        packed = pack_int4(levels, axis=0, dtype="uint8")[0] if self._weight_bits == 4 else levels
+        packed = (
+            forms.pack_int4(levels, axis=0, dtype="uint8")[0] if self._weight_bits == 4 else levels
+        )
         with self._open_state():
             del self._kernel
         self.quantized_kernel.assign(packed)
@@ -254,8 +252,8 @@ class Product(Quantized):
         elif mode in CALIBRATED_MODES:
             self._build_calibrated(shape, mode, config)
         else:
-            default = AbsMaxQuantizer() if mode == "int8" else None
-            self.inputs_quantizer = QuantizationConfig.activation_quantizer_or_default(
+            default = forms.AbsMaxQuantizer() if mode == "int8" else None
+            self.inputs_quantizer = forms.QuantizationConfig.activation_quantizer_or_default(
                 config, default
             )
             super()._build_mode(shape, mode, config)

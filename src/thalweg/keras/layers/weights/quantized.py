@@ -6,8 +6,7 @@ from typing import Any
 from thalweg.engine.tensor import Tensor
 from thalweg.keras import dtype_policies, ops
 from thalweg.keras.layers.weights.low_rank import LowRank
-from thalweg.keras.quantizers.config import Int4QuantizationConfig, QuantizationConfig
-from thalweg.keras.quantizers.integer_format import Encoded, IntegerFormat
+from thalweg.keras.quantizers import parts as forms
 from thalweg.keras.saving.registration import home_of
 from thalweg.keras.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -28,13 +27,13 @@ class Quantized(LowRank):
 
     def _formats(
         self, mode: str, shape: tuple[int, ...], block_size: int | None
-    ) -> Mapping[str, IntegerFormat]:
+    ) -> "Mapping[str, forms.IntegerFormat]":
         """The formats of the weights by name, the main one first, whose shape is given."""
         raise NotImplementedError
 
     def _block_size(self, config: Any) -> int | None:
         """How many inputs share a scale in int4: as configured, else as in the policy's name."""
-        if isinstance(config, Int4QuantizationConfig):
+        if isinstance(config, forms.Int4QuantizationConfig):
             return config.block_size
         found = getattr(self._own_policy, "block_size", None)
         return None if found == -1 else found
@@ -115,7 +114,7 @@ class Quantized(LowRank):
 
     def _to_integers(self, mode: str, shape: tuple[int, ...], config: Any) -> None:
         block_size = self._block_size(config) if mode == "int4" else None
-        quantizer = QuantizationConfig.weight_quantizer_or_default(config, None)
+        quantizer = forms.QuantizationConfig.weight_quantizer_or_default(config, None)
         found = {}
         formats = self._formats(mode, shape, None if block_size == -1 else block_size)
         for name, form in formats.items():
@@ -136,19 +135,19 @@ class Quantized(LowRank):
     # Integers ------------------------------------------------------------------------------------
 
     @staticmethod
-    def _parts(name: str, encoded: Encoded) -> dict[str, Any]:
+    def _parts(name: str, encoded: "forms.Encoded") -> dict[str, Any]:
         found = {name: encoded.values, f"{name}_scale": encoded.scale}
         return found if encoded.zero is None else {**found, f"{name}_zero": encoded.zero}
 
-    def _encoded(self, name: str) -> Encoded:
+    def _encoded(self, name: str) -> "forms.Encoded":
         """A weight as it is kept."""
-        return Encoded(
+        return forms.Encoded(
             getattr(self, self._attribute(name)),
             getattr(self, f"{name}_scale"),
             getattr(self, f"{name}_zero", None),
         )
 
-    def _decoded(self, name: str, encoded: Encoded | None = None) -> Any:
+    def _decoded(self, name: str, encoded: "forms.Encoded | None" = None) -> Any:
         """A weight, or the rows of it that are given, as floats, in the layer's compute type."""
         return self._integer_formats[name].decode(
             self._encoded(name) if encoded is None else encoded,
@@ -166,7 +165,7 @@ class Quantized(LowRank):
         parts = [each for each in (kept.values, kept.scale, kept.zero) if each is not None]
 
         def function(inputs: Tensor, *parts: Tensor) -> tuple[Tensor, Callable]:
-            encoded = Encoded(*parts)
+            encoded = forms.Encoded(*parts)
 
             def gradient(dy: Tensor) -> tuple[Any, ...]:
                 by_inputs = product_back(dy, self._decoded(name, encoded))
@@ -194,7 +193,9 @@ class Quantized(LowRank):
     def _merged(self) -> dict[str, Any]:
         if not (self.lora_enabled and self._has_integers):
             return super()._merged()
-        quantizer = QuantizationConfig.weight_quantizer_or_default(self.quantization_config, None)
+        quantizer = forms.QuantizationConfig.weight_quantizer_or_default(
+            self.quantization_config, None
+        )
         form = self._integer_formats[self.MAIN]
         return self._parts(
             self.MAIN, form.encode(self._adapted(self._decoded(self.MAIN)), quantizer)

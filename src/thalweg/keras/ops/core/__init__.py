@@ -1,53 +1,31 @@
 """Conversions, slices and scattered writes, and control flow."""
 
-from thalweg.keras.ops.core.control import (
-    associative_scan,
-    cond,
-    fori_loop,
-    map,
-    scan,
-    switch,
-    vectorized_map,
-    while_loop,
-)
-from thalweg.keras.ops.core.values import (
-    cast,
-    convert_to_numpy,
-    convert_to_tensor,
-    custom_gradient,
-    dtype,
-    is_tensor,
-    saturate_cast,
-    scatter,
-    scatter_update,
-    shape,
-    slice,
-    slice_update,
-    stop_gradient,
-    unstack,
-)
+from thalweg.base.demand import on_demand
 
-__all__ = [
-    "associative_scan",
-    "cast",
-    "cond",
-    "convert_to_numpy",
-    "convert_to_tensor",
-    "custom_gradient",
-    "dtype",
-    "fori_loop",
-    "is_tensor",
-    "map",
-    "saturate_cast",
-    "scan",
-    "scatter",
-    "scatter_update",
-    "shape",
-    "slice",
-    "slice_update",
-    "stop_gradient",
-    "switch",
-    "unstack",
-    "vectorized_map",
-    "while_loop",
-]
+with on_demand(__name__):
+    from thalweg.keras.ops.core.control import (
+        associative_scan,
+        cond,
+        fori_loop,
+        map,
+        scan,
+        switch,
+        vectorized_map,
+        while_loop,
+    )
+    from thalweg.keras.ops.core.values import (
+        cast,
+        convert_to_numpy,
+        convert_to_tensor,
+        custom_gradient,
+        dtype,
+        is_tensor,
+        saturate_cast,
+        scatter,
+        scatter_update,
+        shape,
+        slice,
+        slice_update,
+        stop_gradient,
+        unstack,
+    )

@@ -1,38 +1,13 @@
 """Which adapter takes which data, and what cannot go with it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from thalweg.base.errors import ArgumentError, explain
+from thalweg.keras.trainers.adapters import parts
 from thalweg.keras.trainers.adapters.adapter import DataAdapter
 from thalweg.keras.trainers.adapters.arrays import ArrayDataAdapter, can_convert_arrays
-from thalweg.keras.trainers.adapters.py_datasets import PyDatasetAdapter
-from thalweg.keras.trainers.adapters.streams import (
-    DatasetAdapter,
-    GeneratorDataAdapter,
-    GrainDatasetAdapter,
-    IterableDataAdapter,
-    TFDatasetAdapter,
-    TorchDataLoaderAdapter,
-    is_grain_dataset,
-    is_iterable,
-    is_tf_dataset,
-    is_thalweg_dataset,
-    is_torch_dataloader,
-)
 from thalweg.keras.utils.messages import warn
-from thalweg.keras.utils.py_dataset import PyDataset
-
-# What it is called; how it is known; its adapter; does the adapter weigh classes. In this order.
-STREAMS: tuple[tuple[str, Callable[[Any], bool], Callable[..., DataAdapter], bool], ...] = (
-    ("tf.data.Dataset", is_tf_dataset, TFDatasetAdapter, True),
-    ("thalweg.data.Dataset", is_thalweg_dataset, DatasetAdapter, True),
-    ("PyDataset", lambda x: isinstance(x, PyDataset), PyDatasetAdapter, True),
-    ("torch DataLoader", is_torch_dataloader, TorchDataLoaderAdapter, False),
-    ("grain.Dataset and grain.DataLoader", is_grain_dataset, GrainDatasetAdapter, False),
-    ("generator", lambda x: isinstance(x, Iterator), GeneratorDataAdapter, False),
-    ("iterable", is_iterable, IterableDataAdapter, False),
-)
 
 
 def get_data_adapter(
@@ -55,7 +30,7 @@ def get_data_adapter(
         return ArrayDataAdapter(
             x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight
         )
-    for name, is_one, adapter, weighs in STREAMS:
+    for name, is_one, adapter, weighs in parts.STREAMS:
         if is_one(x):
             _refuse(name, "y", "the targets", y)
             _refuse(name, "sample_weights", "the sample weights", sample_weight)
@@ -69,7 +44,7 @@ def get_data_adapter(
                         "Yield (x, y, sample_weight) instead.",
                     )
                 )
-            is_ordered = adapter is not PyDatasetAdapter
+            is_ordered = adapter is not parts.PyDatasetAdapter
             if not is_ordered:
                 options["shuffle"] = bool(shuffle)
             # True is what `fit` passes when nobody asked for anything.
