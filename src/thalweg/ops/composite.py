@@ -25,6 +25,7 @@ op (epsilon, rate, scale) are data of the type in which it computes: float32 for
 operand's own type otherwise. Parameters of a normalisation have either of the two.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -504,6 +505,13 @@ def _distance(x: Node, axes: tuple[int, ...]) -> Node:
     return subtract(x, spread(mean(x, axes), x, axes))
 
 
+def _evaluate_variance(x: np.ndarray, *, axes: tuple[int, ...]) -> np.ndarray:
+    count = math.prod(x.shape[axis] for axis in axes)
+    with np.errstate(invalid="ignore"):
+        distance = x - np.sum(x, axis=axes, keepdims=True) / count if count else x
+        return np.sum(distance**2, axis=axes) / x.dtype.type(count)
+
+
 def _expand_variance(x: Node, *, axes: tuple[int, ...]) -> Node:
     # The distances from the mean in a second pass: nothing cancels.
     distance = _distance(x, axes)
@@ -521,7 +529,7 @@ variance = _rowwise(
     "variance",
     "The mean square distance from the mean along some axes.",
     _infer_reduced,
-    lambda x, axes: np.var(x, axis=axes),
+    _evaluate_variance,
     _expand_variance,
     _differentiate_variance,
 )
