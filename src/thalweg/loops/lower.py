@@ -335,6 +335,8 @@ class _Lowering:
             return Load(self.inputs[source], linear(index, node.shape), node.dtype)
         if name in COMPARISONS:
             values = [_rounded(value, arg) for value, arg in zip(values, node.args, strict=True)]
+        if name in ("real", "imag") and isinstance(values[0], Apply) and values[0].op == "complex":
+            return values[0].args[name == "imag"]
         attrs = tuple(node.attributes.items())
         return Apply(name, tuple(values), attrs, node.dtype)
 

@@ -9,6 +9,9 @@
                  buffer[position] = value                         for each store
     name       = axis | "let" name "=" value                     an index that is data
 
+Where values are long, what they have in common is written once, `v0 = value`, above the line that
+uses it first.
+
 Two nests have other stores. A running nest stores after every step of its inner axis instead of
 after the last, as cumulative sums do. A scattering nest, when its stores are done, walks its inner
 axes in order and changes what has been stored, `buffer[position] op= value` where bounds hold; its
@@ -27,6 +30,7 @@ first inner axis and a result of its own, and another nest adds these up. The st
 that are "kept" are tasks whatever else is one, in a group of nests.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +42,15 @@ from thalweg.loops.values import (
     Load,
     Value,
     indices,
+    inside_out,
+    operands,
     parts,
     size_text,
     value_text,
 )
+
+LONG = 400
+"""Values in a nest, each counted as often as it would be written, from which some have names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,14 @@ class Nest:
         return show_nest(self)
 
 
+def _written(nest: Nest) -> int:
+    """How many values the text of a nest has where each is written wherever it is used."""
+    count: dict[int, int] = {}
+    for value in inside_out(nest.values()):
+        count[id(value)] = 1 + sum(count[id(each)] for each in operands(value))
+    return sum(count[id(value)] for value in nest.values())
+
+
 def show_nest(nest: Nest) -> str:
     """A nest as text."""
     names = [f"in{i}: {type}" for i, type in enumerate(nest.inputs)]
@@ -143,8 +160,22 @@ def show_nest(nest: Nest) -> str:
     lines = [f"kernel {nest.name}({', '.join(names)})"]
     depth = 1
 
+    names_of: dict[int, str] = {}
+    uses: Counter[int] = Counter()
+    if _written(nest) > LONG:
+        uses.update(id(each) for value in parts(nest.values()) for each in operands(value))
+
     def line(text: str) -> None:
         lines.append("  " * depth + text)
+
+    def text_of(value: Value) -> str:
+        """A value as text, after lines for what it uses again."""
+        for part in inside_out([value]):
+            if uses[id(part)] > 1 and operands(part) and id(part) not in names_of:
+                text = value_text(part, names_of)
+                names_of[id(part)] = f"v{len(names_of)}"
+                line(f"{names_of[id(part)]} = {text}")
+        return value_text(value, names_of)
 
     def loops(axes: Sequence[tuple[str, Size]], mark: str) -> None:
         nonlocal depth
@@ -172,14 +203,14 @@ def show_nest(nest: Nest) -> str:
 
     def stores() -> None:
         for store in nest.stores:
-            line(f"out{store.buffer}[{store.position}] = {value_text(store.value)}")
+            line(f"out{store.buffer}[{store.position}] = {text_of(store.value)}")
 
     def lets(is_inner: bool) -> None:
         walked = {axis for axis, _ in nest.inner}
         for name, value in nest.lets:
             used = {each for part in parts([value]) for at in indices(part) for each, _ in at.terms}
             if bool(used & walked) == is_inner:
-                line(f"let {name} = {value_text(value)}")
+                line(f"let {name} = {text_of(value)}")
 
     loops(nest.outer, "parallel")
     lets(is_inner=False)
@@ -195,13 +226,13 @@ def show_nest(nest: Nest) -> str:
         line(f"if {' and '.join(map(str, nest.where))}")
         depth += 1
     for number, reduction in enumerate(nest.reductions):
-        line(f"r{number} = {reduction.op}(r{number}, {value_text(reduction.value)})")
+        line(f"r{number} = {reduction.op}(r{number}, {text_of(reduction.value)})")
     if nest.update:
         update = nest.update
         line(f"if {' and '.join(map(str, update.bounds))}")
         depth += 1
         loops([(axis, extent) for axis, extent in nest.outer if axis in update.axes], "")
-        target, value = f"out{update.buffer}[{update.position}]", value_text(update.value)
+        target, value = f"out{update.buffer}[{update.position}]", text_of(update.value)
         line(f"{target} = {f'{update.op}({target}, {value})' if update.op else value}")
         return "\n".join(lines)
     if not nest.is_running:

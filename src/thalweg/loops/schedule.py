@@ -353,8 +353,11 @@ def _tiled(nest: Nest, lanes: int, registers: int) -> Nest:
     others = [(axis, size) for axis, size in nest.outer[nest.kept :] if axis != nest.vector]
     extent = dict(nest.outer)[nest.vector]
     vectors = _vectors(extent, [size for _, size in others], lanes, registers)
-    # One register for each row and vector, the vectors that are loaded, and one broadcast.
-    most = max(1, (registers - vectors - 1) // vectors if registers > 16 else 12 // vectors)
+    # One register for each row and vector, the vectors that are loaded, and one broadcast; vectors
+    # of complex numbers are there turned, too, and the broadcast is in two parts.
+    loaded = 2 if nest.reductions[0].dtype.is_complex else 1
+    free = registers - loaded * (vectors + 1) if registers > 16 else 12 - 4 * (loaded - 1)
+    most = max(1, free // vectors)
     rows = {axis: best_rows(size, min(most, 28 // vectors)) for axis, size in others}
     # Rows along groups, or a batch, would have nothing in common.
     shared = [each for each in rows if _is_shared(nest, each)] or list(rows)

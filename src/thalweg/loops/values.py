@@ -10,7 +10,7 @@ the first branch of a choice reads is read only where the bounds hold, so a choi
 padding, gathering and joining inside their operands.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,6 +136,9 @@ class Choice:
 Value = Load | Number | Apply | Position | Register | Choice
 
 
+NAMELESS: Mapping[int, str] = {}
+
+
 def number(value: Any, dtype: DType) -> Number:
     """A constant of an element type."""
     return Number(Literal.from_numpy(value, dtype))
@@ -151,10 +154,32 @@ def parts(values: Sequence[Value]) -> Iterator[Value]:
             continue
         seen.add(id(value))
         yield value
-        if isinstance(value, Apply):
-            pending.extend(value.args)
-        elif isinstance(value, Choice):
-            pending.extend((value.inside, value.outside))
+        pending.extend(operands(value))
+
+
+def operands(value: Value) -> tuple[Value, ...]:
+    """What a value is made of directly."""
+    if isinstance(value, Apply):
+        return value.args
+    return (value.inside, value.outside) if isinstance(value, Choice) else ()
+
+
+def inside_out(values: Sequence[Value]) -> list[Value]:
+    """Some values and all that they are made of, each object once, after its own operands."""
+    order: list[Value] = []
+    seen: set[int] = set()
+    pending = list(reversed(values))
+    while pending:
+        value = pending[-1]
+        missing = [each for each in operands(value) if id(each) not in seen]
+        if missing and id(value) not in seen:
+            pending.extend(reversed(missing))
+            continue
+        pending.pop()
+        if id(value) not in seen:
+            seen.add(id(value))
+            order.append(value)
+    return order
 
 
 def indices(value: Value) -> list[Affine]:
@@ -166,8 +191,10 @@ def indices(value: Value) -> list[Affine]:
     return [bound.index for bound in value.bounds] if isinstance(value, Choice) else []
 
 
-def value_text(value: Value) -> str:
-    """A value as text."""
+def value_text(value: Value, names: Mapping[int, str] = NAMELESS) -> str:
+    """A value as text; `names` are those of values that have been written before."""
+    if id(value) in names:
+        return names[id(value)]
     if isinstance(value, Load):
         return f"in{value.buffer}[{value.position}]"
     if isinstance(value, Number):
@@ -178,6 +205,8 @@ def value_text(value: Value) -> str:
         return f"({value.index})"
     if isinstance(value, Choice):
         bounds = " and ".join(map(str, value.bounds))
-        return f"({value_text(value.inside)} if {bounds} else {value_text(value.outside)})"
+        inside, outside = (value_text(each, names) for each in (value.inside, value.outside))
+        return f"({inside} if {bounds} else {outside})"
     attrs = [f"{name}={each}" for name, each in value.attrs]
-    return f"{value.op}({', '.join([*map(value_text, value.args), *attrs])})"
+    args = [value_text(arg, names) for arg in value.args]
+    return f"{value.op}({', '.join([*args, *attrs])})"

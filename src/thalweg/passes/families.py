@@ -106,7 +106,7 @@ COSTLY = frozenset(
 """Ops that alone are dear, beside contractions: what is added to one is stored with it."""
 
 
-FREE = MOVES | {"constant"}
+FREE = MOVES | {"constant", "real", "imag", "complex"}
 """Ops that cost nothing to do again."""
 
 

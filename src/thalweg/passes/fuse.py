@@ -45,7 +45,8 @@ LONG_SUM = 1024
 """Products in one sum from which it is made in slices; a number with a name may be as large."""
 
 LONGEST = 200
-"""Nodes in one kernel: LLVM's time grows faster than the text it is given."""
+"""Nodes in one kernel: LLVM's time grows faster than the text it is given. Where they are many, two
+that are not dear count as one."""
 
 
 def fuse(function: Function, is_native: Callable[[Node], bool]) -> Function:
@@ -99,6 +100,9 @@ class _Fusion:
             if weight[node] >= DEAR and self._spreads(node):
                 weight[node] = 0  # of what is stored for it
                 length[node] = elsewhere[node] = 1
+            if length[node] > LONGEST:
+                # What is used several times was counted as often, and is written once.
+                whole[node] = length[node] = self._count(node, stored)
             if length[node] > LONGEST:
                 stored.add(node)
                 length[node] = weight[node] = elsewhere[node] = 1
@@ -156,6 +160,16 @@ class _Fusion:
                 (kernel,) = uses
                 kernel.signature = signature
             self.uses[node] = uses
+
+    def _count(self, node: Node, stored: set[Node]) -> int:
+        """How long the expression of a value is, or that it is longer than it may be."""
+        seen, pending = {node}, [node]
+        while pending and len(seen) <= 2 * LONGEST:
+            for arg in pending.pop().args:
+                if arg not in seen and arg not in stored and self._is_inside(arg):
+                    seen.add(arg)
+                    pending.append(arg)
+        return -(-sum(1 + (each.op.name in COSTLY) for each in seen) // 2)
 
     def _is_inside(self, node: Node) -> bool:
         """True for a node that a kernel may compute."""

@@ -27,6 +27,7 @@ from thalweg.ir.op import Op, Sample, vocabulary
 from thalweg.ir.parse import parse_type
 from thalweg.ir.rewrite import Rule
 from thalweg.ir.types import (
+    COMPLEX,
     DTYPES,
     INTEGERS,
     NUMERIC,
@@ -51,6 +52,7 @@ from thalweg.ops.elementwise import (
     add,
     bitcast,
     cast,
+    complex_of,
     equal,
     less,
     logical_and,
@@ -773,6 +775,31 @@ def make_scan(growth: Growth) -> Node:
     )  # fmt: skip
 
 
+COMPLEX_OPS = (
+    "add", "subtract", "multiply", "divide", "power", "sign", "sqrt", "rsqrt", "exp", "expm1",
+    "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos",
+    "atan", "asinh", "acosh", "atanh", "conj", "abs", "real", "imag", "equal", "isfinite",
+)  # fmt: skip
+
+
+def make_complex(growth: Growth) -> Node | None:
+    """Mathematics of complex numbers where it is smooth: above the real line, off one and zero."""
+    dtype = growth.dtype(COMPLEX)
+    if dtype not in growth.dtypes:
+        return None
+    x = growth.pick()
+    type = tensor_type(dtype.real, growth.shape() if x is None else x.shape)
+    made = None
+    for _ in range(growth.between(1, 3)):
+        op = vocabulary[growth.choose(COMPLEX_OPS)]
+        args: list[Node] = [] if made is None or not made.dtype.is_complex else [made]
+        while len(args) < (op.arity or 1):
+            re, im = (tanh(growth.of_type(type)) for _ in range(2))
+            args.append(complex_of(re, add(abs_op(im), full(0.25, type.dtype, type.shape))))
+        made = op(*args)
+    return made
+
+
 def make_choice(growth: Growth) -> Node | None:
     """A select by a comparison: where derivatives meet branches."""
     x = growth.pick(lambda type: type.dtype in REAL)
@@ -791,6 +818,7 @@ MAKERS: tuple[tuple[Callable[[Growth], Node | None], int, int], ...] = (
     (make_sampled, 9, 7),
     (make_redundant, 9, 6),
     (make_choice, 9, 1),
+    (make_complex, 9, 3),
     (make_reshape, 9, 2),
     (make_transpose, 9, 2),
     (make_slice, 9, 2),

@@ -2,7 +2,9 @@
 
 A `Value` is an SSA name with an element type and a number of lanes; a `Block` appends lines to the
 function being written and hands out names. Booleans are i1 in registers and i8 in memory. 16-bit
-floats are float32 in registers: they widen when loaded and round once when stored.
+floats are float32 in registers: they widen when loaded and round once when stored. A complex number
+is two neighbouring floats in registers as it is in memory: eight lanes of complex64 are a vector of
+sixteen floats.
 """
 
 import math
@@ -53,16 +55,34 @@ class Value:
 
 def type_name(dtype: DType, lanes: int = 1) -> str:
     """The LLVM type of a register value."""
+    if dtype.is_complex:
+        return f"<{2 * lanes} x {NAMES[dtype.real.name]}>"
     return NAMES[dtype.name] if lanes == 1 else f"<{lanes} x {NAMES[dtype.name]}>"
 
 
 def memory_name(dtype: DType) -> str:
     """The LLVM name of an element in memory: a byte for a boolean, plain bits for bfloat16."""
+    if dtype.is_complex:
+        return type_name(dtype)
     return {"bool": "i8", "bfloat16": "i16"}.get(dtype.name) or NAMES[dtype.name]
 
 
-def number(value: float | int | bool, dtype: DType, lanes: int = 1) -> Value:
+def memory_kind(dtype: DType, lanes: int) -> str:
+    """The LLVM type of neighbouring elements in memory."""
+    if dtype.is_complex:
+        return type_name(dtype, lanes)
+    return memory_name(dtype) if lanes == 1 else f"<{lanes} x {memory_name(dtype)}>"
+
+
+def number(value: complex | int | bool, dtype: DType, lanes: int = 1) -> Value:
     """A constant, the same in every lane; floats are written as their exact bits."""
+    if dtype.is_complex:
+        value, half = complex(value), dtype.real
+        pair = [
+            f"{NAMES[half.name]} {_float_text(each, half)}" for each in (value.real, value.imag)
+        ]
+        return Value(f"<{', '.join(pair * lanes)}>", dtype, lanes)
+    assert not isinstance(value, complex)
     if dtype is bool_:
         text = "true" if value else "false"
     elif dtype.is_float:
@@ -119,20 +139,47 @@ class Block:
         return self.assign(f"{instruction} {x.type} {x.name}, {y.name}", x.dtype, x.lanes)
 
     def add(self, x: Value, y: Value) -> Value:
-        return self.binary("fadd" if x.dtype.is_float else "add", x, y)
+        return self.binary("fadd" if x.dtype.is_inexact else "add", x, y)
 
     def subtract(self, x: Value, y: Value) -> Value:
-        return self.binary("fsub" if x.dtype.is_float else "sub", x, y)
+        return self.binary("fsub" if x.dtype.is_inexact else "sub", x, y)
 
     def multiply(self, x: Value, y: Value) -> Value:
+        if x.dtype.is_complex:
+            along, across, turned = self._turned(x, y)
+            return self.add(self.binary("fmul", along, y), self.binary("fmul", across, turned))
         return self.binary("fmul" if x.dtype.is_float else "mul", x, y)
+
+    def _turned(self, x: Value, y: Value) -> tuple[Value, Value, Value]:
+        """The parts of x, each in both places of a number, and i y.
+
+        x y is the first times y and the second times i y.
+        """
+        lanes = range(2 * x.lanes)
+        along, across = (self._shuffled(x, [lane // 2 * 2 + part for lane in lanes])
+                         for part in (0, 1))  # fmt: skip
+        swapped = self._shuffled(y, [lane ^ 1 for lane in lanes])
+        opposite = self.assign(f"fneg {swapped.typed}", y.dtype, y.lanes)
+        mask = ", ".join(f"i32 {lane if lane % 2 else len(lanes) + lane}" for lane in lanes)
+        turned = self.assign(
+            f"shufflevector {swapped.typed}, {opposite.typed}, <{len(lanes)} x i32> <{mask}>",
+            y.dtype, y.lanes,
+        )  # fmt: skip
+        return along, across, turned
+
+    def _shuffled(self, x: Value, places: Sequence[int], dtype: DType | None = None) -> Value:
+        """The registers' own elements of x at some places; of a complex number each has two."""
+        mask = ", ".join(f"i32 {place}" for place in places)
+        text = f"shufflevector {x.typed}, {x.type} poison, <{len(places)} x i32> <{mask}>"
+        dtype = dtype or x.dtype
+        return self.assign(text, dtype, len(places) // (2 if dtype.is_complex else 1))
 
     def divide(self, x: Value, y: Value) -> Value:
         instruction = {"float": "fdiv", "int": "sdiv", "uint": "udiv"}[x.dtype.kind]
         return self.binary(instruction, x, y)
 
     def negative(self, x: Value) -> Value:
-        if x.dtype.is_float:
+        if x.dtype.is_inexact:
             return self.assign(f"fneg {x.typed}", x.dtype, x.lanes)
         return self.subtract(self.like(x, 0), x)
 
@@ -180,9 +227,45 @@ class Block:
 
     def multiply_add(self, x: Value, y: Value, z: Value) -> Value:
         """x * y + z of a sum of products: rounded once where that takes one instruction."""
+        if x.dtype.is_complex and self.target.has_fma:
+            along, across, turned = self._turned(x, y)
+            return self._fused(across, turned, self._fused(along, y, z))
         if x.dtype.is_float and self.target.has_fma:
             return self.intrinsic("fma", x, y, z)
         return self.add(z, self.multiply(x, y))
+
+    def _fused(self, x: Value, y: Value, z: Value) -> Value:
+        """x * y + z of what stands in each place of complex numbers."""
+        kind, half = x.type, x.dtype.real
+        function = f"@llvm.fma.{_vector_suffix(NAMES[half.name], 2 * x.lanes)}"
+        self.declarations.add(f"declare {kind} {function}({kind}, {kind}, {kind})")
+        text = f"call {kind} {function}({x.typed}, {y.typed}, {z.typed})"
+        return self.assign(text, x.dtype, x.lanes)
+
+    # Complex numbers ------------------------------------------------------------------------------
+
+    def half(self, z: Value, part: int) -> Value:
+        """The real parts (0) or the imaginary parts (1) of complex numbers."""
+        if z.lanes == 1:
+            return self.assign(f"extractelement {z.typed}, i64 {part}", z.dtype.real)
+        return self._shuffled(z, range(part, 2 * z.lanes, 2), z.dtype.real)
+
+    def complex_of(self, re: Value, im: Value, dtype: DType) -> Value:
+        """Complex numbers of their parts."""
+        if re.lanes == 1:
+            kind = type_name(dtype)
+            one = self.assign(f"insertelement {kind} poison, {re.typed}, i64 0", dtype)
+            return self.assign(f"insertelement {one.typed}, {im.typed}, i64 1", dtype)
+        mask = ", ".join(f"i32 {lane}, i32 {re.lanes + lane}" for lane in range(re.lanes))
+        text = f"shufflevector {re.typed}, {im.typed}, <{2 * re.lanes} x i32> <{mask}>"
+        return self.assign(text, dtype, re.lanes)
+
+    def _of_parts(self, condition: Value, dtype: DType, lanes: int) -> str:
+        """A mask as its elements want it, with its type: twice for each complex number."""
+        if not dtype.is_complex or condition.lanes == 1:
+            return condition.typed
+        places = [lane // 2 for lane in range(2 * lanes)]
+        return self._shuffled(condition, places).typed
 
     def like(self, x: Value, value: float | int | bool) -> Value:
         """A constant of the type of x."""
@@ -229,7 +312,8 @@ class Block:
         return self.assign(f"{text} {x.type} {x.name}, {y.name}", bool_, x.lanes)
 
     def select(self, condition: Value, x: Value, y: Value) -> Value:
-        return self.assign(f"select {condition.typed}, {x.typed}, {y.typed}", x.dtype, x.lanes)
+        mask = self._of_parts(condition, x.dtype, x.lanes)
+        return self.assign(f"select {mask}, {x.typed}, {y.typed}", x.dtype, x.lanes)
 
     # Types ----------------------------------------------------------------------------------------
 
@@ -247,6 +331,8 @@ class Block:
         """A scalar in every lane."""
         if lanes == x.lanes:
             return x
+        if x.dtype.is_complex:
+            return self._shuffled(x, [0, 1] * lanes)
         one = self.assign(
             f"insertelement {type_name(x.dtype, lanes)} poison, {x.typed}, i64 0", x.dtype, lanes
         )
@@ -255,6 +341,8 @@ class Block:
 
     def part(self, x: Value, start: int, count: int) -> Value:
         """Some neighbouring lanes."""
+        if x.dtype.is_complex:
+            return self._shuffled(x, range(2 * start, 2 * (start + count)))
         if count == 1:
             return self.assign(f"extractelement {x.typed}, i64 {start}", x.dtype)
         mask = ", ".join(f"i32 {start + lane}" for lane in range(count))
@@ -267,15 +355,22 @@ class Block:
         Rounds of shuffles, each of which puts the lanes of two vectors alternately into two.
         """
         lanes, found = rows[0].lanes, list(rows)
-        masks = [
-            ", ".join(f"i32 {half + lane // 2 + lanes * (lane % 2)}" for lane in range(lanes))
+        width = 2 if rows[0].dtype.is_complex else 1
+        taken = [
+            [half + lane // 2 + lanes * (lane % 2) for lane in range(lanes)]
             for half in (0, lanes // 2)
+        ]
+        masks = [
+            ", ".join(f"i32 {width * lane + part}" for lane in each for part in range(width))
+            for each in taken
         ]
         for _ in range(lanes.bit_length() - 1):
             pairs = zip(found[: lanes // 2], found[lanes // 2 :], strict=True)
             found = [
                 self.assign(
-                    f"shufflevector {x.typed}, {y.typed}, <{lanes} x i32> <{mask}>", x.dtype, lanes
+                    f"shufflevector {x.typed}, {y.typed}, <{width * lanes} x i32> <{mask}>",
+                    x.dtype,
+                    lanes,
                 )
                 for x, y in pairs
                 for mask in masks
@@ -305,17 +400,22 @@ class Block:
 
     def load(self, address: str, dtype: DType, lanes: int = 1, mask: Value | None = None) -> Value:
         """`lanes` consecutive elements, as they are computed with; masked-out lanes are zero."""
-        memory = memory_name(dtype)
-        kind = memory if lanes == 1 else f"<{lanes} x {memory}>"
-        align = dtype.itemsize
+        if dtype.is_complex and lanes == 1:
+            # One by one, so that each part alone can be broadcast from memory.
+            parts = [self.element(address, dtype.real, number(part, int64)) for part in (0, 1)]
+            re, im = (self.load(part, dtype.real) for part in parts)
+            return self.complex_of(re, im, dtype)
+        kind = memory_kind(dtype, lanes)
+        align = dtype.real.itemsize
         name = self.name()
         if mask is None:
             self.emit(f"{name} = load {kind}, ptr {address}, align {align}")
         else:
-            function = f"@llvm.masked.load.{_vector_suffix(memory, lanes)}.p0"
-            self.declarations.add(f"declare {kind} {function}(ptr, <{lanes} x i1>, {kind})")
+            chosen = self._of_parts(mask, dtype, lanes)
+            function = f"@llvm.masked.load.{_memory_suffix(dtype, lanes)}.p0"
+            self.declarations.add(f"declare {kind} {function}(ptr, {_mask_type(kind)}, {kind})")
             self.emit(
-                f"{name} = call {kind} {function}(ptr align {align} {address}, {mask.typed}, "
+                f"{name} = call {kind} {function}(ptr align {align} {address}, {chosen}, "
                 f"{kind} zeroinitializer)"
             )
         return self._widened(name, kind, dtype, lanes)
@@ -343,6 +443,11 @@ class Block:
         self, pointer: str, dtype: DType, positions: Value, mask: Value | None = None
     ) -> Value:
         """Elements at positions of their own, counted in elements; masked-out lanes are zero."""
+        if dtype.is_complex:
+            first = self.add(positions, positions)
+            places = (first, self.add(first, number(1, int64, positions.lanes)))
+            re, im = (self.gather(pointer, dtype.real, each, mask) for each in places)
+            return self.complex_of(re, im, dtype)
         memory = memory_name(dtype)
         lanes = positions.lanes
         kind = f"<{lanes} x {memory}>"
@@ -363,8 +468,7 @@ class Block:
     def store(self, value: Value, address: str, dtype: DType, mask: Value | None = None) -> None:
         """Write consecutive elements of a memory type; only the lanes of the mask, if given."""
         lanes = value.lanes
-        memory = memory_name(dtype)
-        kind = memory if lanes == 1 else f"<{lanes} x {memory}>"
+        kind = memory_kind(dtype, lanes)
         name = value.name
         if dtype is bool_:
             name = self.name()
@@ -374,13 +478,14 @@ class Block:
             self.emit(f"{name} = fptrunc {value.typed} to {kind}")
         elif dtype is bfloat16:
             name = self._upper_half(value, kind)
-        align = dtype.itemsize
+        align = dtype.real.itemsize
         if mask is None:
             self.emit(f"store {kind} {name}, ptr {address}, align {align}")
             return
-        function = f"@llvm.masked.store.{_vector_suffix(memory, lanes)}.p0"
-        self.declarations.add(f"declare void {function}({kind}, ptr, <{lanes} x i1>)")
-        self.emit(f"call void {function}({kind} {name}, ptr align {align} {address}, {mask.typed})")
+        chosen = self._of_parts(mask, dtype, lanes)
+        function = f"@llvm.masked.store.{_memory_suffix(dtype, lanes)}.p0"
+        self.declarations.add(f"declare void {function}({kind}, ptr, {_mask_type(kind)})")
+        self.emit(f"call void {function}({kind} {name}, ptr align {align} {address}, {chosen})")
 
     def _upper_half(self, value: Value, kind: str) -> str:
         """The bits of a float32 rounded to bfloat16, ties to even; NaN stays NaN.
@@ -465,6 +570,18 @@ class Block:
 
 def _suffix(value: Value) -> str:
     return _vector_suffix(NAMES[value.dtype.name], value.lanes)
+
+
+def _memory_suffix(dtype: DType, lanes: int) -> str:
+    if dtype.is_complex:
+        return _vector_suffix(NAMES[dtype.real.name], 2 * lanes)
+    return _vector_suffix(memory_name(dtype), lanes)
+
+
+def _mask_type(kind: str) -> str:
+    """The type of a mask for a vector of some type."""
+    count = kind[1:].split(" ", 1)[0]
+    return f"<{count} x i1>"
 
 
 def _vector_suffix(element: str, lanes: int) -> str:

@@ -99,9 +99,13 @@ def scratch_of(nest: Nest, target: Target) -> Size:
 
 
 def lanes_of(nest: Nest, target: Target) -> int:
-    """The lanes of a vector: as many as a register holds of the widest element that is moved."""
-    bits = [store.dtype.bits for store in nest.stores]
-    bits += [reduction.dtype.bits for reduction in nest.reductions]
+    """The lanes of a vector: as many as a register holds of the widest element that is moved.
+
+    Complex numbers take two registers, as their parts fill one each, but for sums in tiles.
+    """
+    dtypes = [store.dtype for store in nest.stores]
+    dtypes += [reduction.dtype for reduction in nest.reductions]
+    bits = [(dtype if nest.rows and nest.reductions else dtype.real).bits for dtype in dtypes]
     return target.lanes(max(32, *bits)) if nest.vector else 1
 
 

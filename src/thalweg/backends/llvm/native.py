@@ -6,7 +6,6 @@ absent with the reason.
 
 from typing import Any
 
-from thalweg.backends.llvm.block import NAMES
 from thalweg.backends.llvm.scalars import absent
 from thalweg.backends.llvm.scalars import table as scalars
 from thalweg.backends.llvm.targets import Target
@@ -27,8 +26,6 @@ def is_native(node: Node, target: Target) -> bool:
     if any(isinstance(arg.type, tuple) for arg in node.args):
         return False
     dtypes = {type.dtype for type in (node.type, *(arg.type for arg in node.args))}
-    if any(dtype.name not in NAMES for dtype in dtypes):
-        return False
     if float16 in dtypes and not target.has_half:
         return False
     if node.op is constant:

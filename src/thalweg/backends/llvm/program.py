@@ -43,6 +43,7 @@ from thalweg.ops.movement import iota
 from thalweg.ops.sort import sort
 from thalweg.passes.arrange import arrange
 from thalweg.passes.fuse import fuse
+from thalweg.passes.parts import spell_parts
 from thalweg.transforms.evaluate import bind_sizes, concrete
 
 KEPT_PLANS = 64
@@ -223,7 +224,9 @@ class Program:
     def __init__(self, function: Function, target: Target | None = None, is_inner: bool = False):
         self.function = function
         self.target = target = target or host()
-        self.fused = fuse(arrange(function), functools.partial(is_native, target=target))
+        self.fused = fuse(
+            arrange(spell_parts(function)), functools.partial(is_native, target=target)
+        )
         self.steps: list[Step] = []
         self._plans: dict[Any, Plan] = {}
         numbers: dict[Node, list[int]] = {}

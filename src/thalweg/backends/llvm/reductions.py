@@ -24,7 +24,8 @@ from thalweg.loops.values import Bound
 def identity_of(identity: Any, dtype: DType) -> Any:
     """The number that an identity stands for in an element type."""
     if identity not in ("lowest", "highest"):
-        return identity
+        # Minus zero, which changes nothing, in both parts.
+        return complex(identity, identity) if dtype.is_complex and not identity else identity
     sign = -1 if identity == "lowest" else 1
     if dtype.is_float:
         return sign * float("inf")

@@ -9,7 +9,8 @@ without the name, or `Absent` with the reason. Some entries do not take every el
 Values have any number of lanes. Booleans are i1. 16-bit floats are float32 here and are rounded
 when stored, or by a cast. The semantics are those of the ops' definitions: integers wrap around,
 division by zero gives 0, shifts by the width or more give 0 or the sign, floats become integers
-toward zero and saturate.
+toward zero and saturate. Complex numbers are only added and multiplied, chosen, put together and
+taken apart here: `passes/parts.py` has spelled out what else is done with them.
 """
 
 import functools
@@ -25,6 +26,8 @@ from thalweg.ir.types import (
     DType,
     bfloat16,
     bool_,
+    complex64,
+    complex128,
     float16,
     float32,
     float64,
@@ -37,7 +40,11 @@ table = Table(
     lambda: [name for name, op in vocabulary.items() if op.family == "pointwise"],
 )
 
-COMPLEX = Absent("a complex number takes two registers; the definition runs instead")
+COMPLEX = Absent("spelled out in terms of the real and the imaginary part")
+WHOLE = frozenset(
+    ("real", "imag", "complex", "negative", "add", "subtract", "multiply", "select")
+)  # fmt: skip
+"""What is computed with complex numbers as they are, beside casts among them."""
 SPECIAL = Absent("no vector form: series and continued fractions of data-dependent length")
 EXPANDS = Absent("spelled out before it reaches the backend")
 NARROW = Absent("a 16-bit float is float32 in registers, where its own bits are gone")
@@ -67,7 +74,8 @@ def absent(name: str, dtypes: Sequence[DType]) -> Absent | None:
     if not entry:
         return entry
     if any(dtype.is_complex for dtype in dtypes):
-        return COMPLEX
+        is_whole = name in WHOLE or (name == "cast" and all(each.is_complex for each in dtypes))
+        return None if is_whole else COMPLEX
     if name in ("nextafter", "bitcast") and any(each in (float16, bfloat16) for each in dtypes):
         return NARROW
     return None
@@ -283,8 +291,7 @@ for _name in (
 ):  # fmt: skip
     table.add(_name, SPECIAL)
 
-for _name in ("real", "imag", "conj", "complex"):
-    table.add(_name, COMPLEX)
+table.add("conj", COMPLEX)
 
 for _name in ("relu", "softplus", "log_sigmoid", "silu", "gelu"):
     table.add(_name, EXPANDS)
@@ -331,6 +338,16 @@ def _not(block: Block, name: str, x: Value) -> Value:
 )  # fmt: skip
 def _logic(block: Block, name: str, x: Value, y: Value) -> Value:
     return block.binary(name.split("_")[1], x, y)
+
+
+@_entry("real", "imag")
+def _half(block: Block, name: str, z: Value) -> Value:
+    return block.half(z, int(name == "imag"))
+
+
+@_entry("complex")
+def _complex(block: Block, re: Value, im: Value) -> Value:
+    return block.complex_of(re, im, complex64 if re.dtype is float32 else complex128)
 
 
 @_entry("select")
@@ -409,6 +426,10 @@ def _to_integer(block: Block, x: Value, dtype: DType) -> Value:
 @_entry("cast")
 def _cast(block: Block, x: Value, *, dtype: DType) -> Value:
     source, is_narrow = x.dtype, dtype in (float16, bfloat16)
+    if dtype.is_complex:
+        if source is dtype:
+            return x
+        return block.convert("fpext" if dtype is complex128 else "fptrunc", x, dtype)
     if dtype is bool_:
         return x if source is bool_ else block.compare("ne", x, block.like(x, 0))
     if source.is_float:
