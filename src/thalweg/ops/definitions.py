@@ -194,7 +194,7 @@ def erf(x: Array) -> Array:
 
     Source: DLMF 7.2.1; Chebyshev series of this file inside |x| <= 1, 1 - erfc outside.
     """
-    result = np.array(x)
+    result = np.copy(x)
     _fill(result, np.abs(x) <= 1.0, _erf_centre, x)
     _fill(result, np.abs(x) > 1.0, lambda v: np.copysign(1.0 - _erfc_tail(np.abs(v)), v), x)
     return result
@@ -207,7 +207,7 @@ def erfc(x: Array) -> Array:
     Results in the denormal range (x > 26.5) are right to a few units of 5e-324.
     Source: DLMF 7.2.2; scaled Chebyshev series after Shepherd and Laframboise (1981).
     """
-    result = np.array(x)
+    result = np.copy(x)
     _fill(result, np.abs(x) < 0.5, lambda v: 1.0 - _erf_centre(v), x)
     _fill(result, x >= 0.5, _erfc_tail, x)
     _fill(result, x <= -0.5, lambda v: 2.0 - _erfc_tail(-v), x)
@@ -551,7 +551,7 @@ def _polygamma_positive(n: Array, x: Array) -> Array:
     """n! zeta(n + 1, x) for x > 0; the power goes in by halves so that no factor underflows."""
     power, scaled = _zeta_scaled(n + 1.0, x)
     half_power = np.power(x, 0.5 * power)
-    factorial = _FACTORIALS[np.minimum(n, 170.0).astype(np.int64)]
+    factorial = np.take_along_axis(_FACTORIALS, np.minimum(n, 170.0).astype(np.int64), 0)
     result = (factorial * half_power) * half_power * scaled
 
     def stirling(n: Array, x: Array, z: Array) -> Array:
@@ -568,7 +568,8 @@ def _polygamma_negative(n: Array, x: Array) -> Array:
     """n! zeta(n + 1, x) for negative x off the poles."""
 
     def direct(n: Array, x: Array) -> Array:
-        return _FACTORIALS[n.astype(np.int64)] * _zeta_negative(n + 1.0, x)
+        factorial = np.take_along_axis(_FACTORIALS, n.astype(np.int64), 0)
+        return factorial * _zeta_negative(n + 1.0, x)
 
     def logarithmic(n: Array, x: Array) -> Array:
         sums = _zeta_negative(n + 1.0, x)
@@ -1021,7 +1022,7 @@ def i0e(x: Array) -> Array:
 
     Source: DLMF 10.25; Chebyshev series of this file.
     """
-    result = np.array(x)
+    result = np.copy(x)
     size = np.abs(x)
     _fill(result, size <= 8.0, lambda v: _chebyshev(_I0_SMALL, v / 4.0 - 1.0), size)
     _fill(result, size > 8.0, lambda v: _chebyshev(_I0_LARGE, 16.0 / v - 1.0) / np.sqrt(v), size)
@@ -1034,7 +1035,7 @@ def i1e(x: Array) -> Array:
 
     Source: DLMF 10.25; Chebyshev series of this file.
     """
-    result = np.array(x)
+    result = np.copy(x)
     size = np.abs(x)
     _fill(result, size <= 8.0, lambda v: v * _chebyshev(_I1_SMALL, v / 4.0 - 1.0), size)
     _fill(result, size > 8.0, lambda v: _chebyshev(_I1_LARGE, 16.0 / v - 1.0) / np.sqrt(v), size)

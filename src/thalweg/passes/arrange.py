@@ -17,6 +17,7 @@ argmax(x), argmin(x)                      min of the places where x is its extre
 scan                                      its body in these forms, less what every step has alike
 scatter of 16-bit sums and products       the same in float32, rounded once
 sort along another axis than the last     the sort of transposed operands, transposed back
+lgamma, digamma, i0e, i1e                  what their definitions compute, spelled out
 sum, product, max, min of many to few     of each step of the first axes, and then of those
 """
 
@@ -31,8 +32,9 @@ from thalweg.ir.function import Function
 from thalweg.ir.leaves import full, full_like, item, items
 from thalweg.ir.node import Node, made_by, make
 from thalweg.ir.op import Op
-from thalweg.ir.types import bool_, float32, int32, int64
+from thalweg.ir.types import bool_, float32, float64, int32, int64
 from thalweg.ir.walk import rebuild
+from thalweg.ops import definitions
 from thalweg.ops.broadcast import broadcast
 from thalweg.ops.broadcast import sum as sum_op
 from thalweg.ops.contract import conv, dot
@@ -40,8 +42,12 @@ from thalweg.ops.control import scan
 from thalweg.ops.elementwise import (
     add,
     cast,
+    digamma,
     equal,
+    i0e,
+    i1e,
     isnan,
+    lgamma,
     logical_and,
     logical_or,
     multiply,
@@ -61,6 +67,7 @@ from thalweg.ops.reduce import argmax, argmin, highest, lowest, product
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.reduce import min as min_op
 from thalweg.ops.sort import sort
+from thalweg.ops.traced import traced
 from thalweg.ops.window import window_max, window_min, window_pick, window_scatter, window_sum
 from thalweg.passes.hoist import hoist
 
@@ -316,6 +323,12 @@ def _to_the_end(axis: int, last: int) -> tuple[int, ...]:
     return (*(each for each in range(last + 1) if each != axis), axis)
 
 
+def _special(node: Node, x: Node) -> Node:
+    """A special function as its definition computes it, in float64 and rounded once."""
+    wide = traced(getattr(definitions, node.op.name), cast(x, dtype=float64))
+    return cast(wide, dtype=node.dtype)
+
+
 def _scatter_narrow(node: Node, x: Node, updates: Node, *indices: Node) -> Node | None:
     """Sums and products of 16-bit floats in float32, rounded once."""
     is_narrow = x.dtype.is_float and x.dtype.bits < 32
@@ -464,6 +477,7 @@ RULES: dict[Op, Callable[..., Node | None]] = {
     scatter: _scatter_narrow,
     sort: _sort,
     item: _sorted,
+    **dict.fromkeys((lgamma, digamma, i0e, i1e), _special),
     **dict.fromkeys(REDUCERS, _reducer),
     **dict.fromkeys((sum_op, max_op, min_op, product), _in_parts),
 }

@@ -98,19 +98,26 @@ def trace_values(
         for node in function.order():
             if node not in values:
                 value = call(node, [values[arg] for arg in node.args], sizes)
-                values[node] = value if noise is None else _moved(value, noise)
+                values[node] = value if noise is None else _moved(value, noise, _bits(node))
     return values
 
 
-def _moved(value: Any, noise: np.random.Generator) -> Any:
+def _bits(node: Node) -> int:
+    """The bits of the narrowest floats inside of a node: those of its Functions count too."""
+    inner = [each for body in inner_functions(node.attrs) for each in all_nodes(body)]
+    types = [type for each in inner if not isinstance(type := each.type, tuple)]
+    return min((type.dtype.real.bits for type in types if type.dtype.is_inexact), default=64)
+
+
+def _moved(value: Any, noise: np.random.Generator, most: int) -> Any:
     if isinstance(value, tuple):
-        return tuple(_moved(each, noise) for each in value)
+        return tuple(_moved(each, noise, most) for each in value)
     dtype = as_dtype(value.dtype)
     if not dtype.is_inexact:
         return value
     # Last bits of the largest element too: what cancels to 0 in one order need not in another.
     size = np.max(np.abs(value[np.isfinite(value)]), initial=0).astype(np.float64)
-    bits = NOISE * EPSILONS[dtype.real.bits]
+    bits = NOISE * EPSILONS[min(dtype.real.bits, most)]
     wide = value.astype(np.complex128 if dtype.is_complex else np.float64)
     wide = wide * (1 + bits * noise.uniform(-1, 1, value.shape))
     return np.asarray(wide + bits * size * noise.uniform(-1, 1, value.shape)).astype(value.dtype)

@@ -30,7 +30,7 @@ from thalweg.ir.types import DType, float32, float64, int64
 UNARY = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos",
     "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid", "erf", "erfc", "cbrt",
-    "rsqrt",
+    "rsqrt", "erfinv",
 )  # fmt: skip
 
 CHUNK = 2**18

@@ -19,7 +19,7 @@ is fitted, where, and the error relative to the function that is made of it, for
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from thalweg.backends.llvm.block import Block, Value
@@ -892,6 +892,55 @@ def _erf(x: Lanes) -> Lanes:
         r = fma(-(rounded - MAGIC), LN2[0], u)
         far = fma(-_power_of_two(rounded), polynomial(r, EXP, 1, 1), 1.0)
     return signed(where(size > 0.925, far, near), x)
+
+
+# Wichura's normal quantiles: numerators and denominators, lowest power first, in the three ranges.
+QUANTILES = (
+    ((3.3871328727963666080, 133.14166789178437745, 1971.5909503065514427, 13731.693765509461125,
+      45921.953931549871457, 67265.770927008700853, 33430.575583588128105, 2509.0809287301226727),
+     (1.0, 42.313330701600911252, 687.18700749205790830, 5394.1960214247511077,
+      21213.794301586595867, 39307.895800092710610, 28729.085735721942674, 5226.4952788528545610)),
+    ((1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550,
+      3.64784832476320460504, 1.27045825245236838258, 0.241780725177450611770,
+      0.0227238449892691845833, 7.74545014278341407640e-4),
+     (1.0, 2.05319162663775882187, 1.67638483018380384940, 0.689767334985100004550,
+      0.148103976427480074590, 0.0151986665636164571966, 5.47593808499534494600e-4,
+      1.05075007164441684324e-9)),
+    ((6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580,
+      0.296560571828504891230, 0.0265321895265761230930, 0.00124266094738807843860,
+      2.71155556874348757815e-5, 2.01033439929228813265e-7),
+     (1.0, 0.599832206555887937690, 0.136929880922735805310, 0.0148753612908506148525,
+      7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7,
+      2.04426310338993978564e-15)),
+)  # fmt: skip
+
+
+def _erfinv(x: Lanes) -> Lanes:
+    """By M. J. Wichura, "Algorithm AS 241: the percentage points of the normal distribution", 1988.
+
+    float64 only.
+    """
+
+    def ratio(pair: Sequence[Sequence[float]], at: Lanes) -> Lanes:
+        above, below = (polynomial(at, ((), terms)) for terms in pair)
+        return above / below
+
+    size = abs(x)
+    half = size * 0.5
+    near = half * ratio(QUANTILES[0], 0.180625 - half * half)
+    # The probability of the tail is exact.
+    depth = (-_log((1.0 - size) * 0.5)).intrinsic("sqrt")
+    far = where(depth > 5.0, ratio(QUANTILES[2], depth - 5.0), ratio(QUANTILES[1], depth - 1.6))
+    y = where(half > 0.425, far, near) * math.sqrt(0.5)
+    return signed(where(size < 1.0, y, where(size.equals(1.0), size.of(math.inf), math.nan)), x)
+
+
+def erfinv(block: Block, x: Value) -> Value:
+    """In float64 for both types: all but no random number is another than the definition's."""
+    if x.dtype is float64:
+        return _erfinv(Lanes(block, x)).value
+    wide = _erfinv(Lanes(block, block.convert("fpext", x, float64)))
+    return block.convert("fptrunc", wide.value, float32)
 
 
 # Division -----------------------------------------------------------------------------------------

@@ -279,21 +279,20 @@ def _is_nan(block: Block, *values: Value) -> Value:
 @_entry(
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sigmoid", "sin", "cos", "tan",
     "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "hypot",
-    "rsqrt", "cbrt", "erf", "erfc",
+    "rsqrt", "cbrt", "erf", "erfc", "erfinv",
 )  # fmt: skip
 def _function(block: Block, name: str, *values: Value) -> Value:
     return getattr(mathematics, name)(block, *values)
 
 
 for _name in (
-    "erfinv", "lgamma", "digamma", "polygamma", "zeta", "i0e", "i1e", "gammainc_da", "gammainc",
-    "gammaincc", "betainc",
+    "polygamma", "zeta", "gammainc_da", "gammainc", "gammaincc", "betainc",
 ):  # fmt: skip
     table.add(_name, SPECIAL)
 
 table.add("conj", COMPLEX)
 
-for _name in ("relu", "softplus", "log_sigmoid", "silu", "gelu"):
+for _name in ("relu", "softplus", "log_sigmoid", "silu", "gelu", "lgamma", "digamma", "i0e", "i1e"):
     table.add(_name, EXPANDS)
 
 # Comparison, logic, choice ------------------------------------------------------------------------
