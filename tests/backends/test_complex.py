@@ -48,7 +48,6 @@ from thalweg.ops.index import dynamic_slice, dynamic_update_slice, gather, scatt
 from thalweg.ops.linalg import solve
 from thalweg.ops.movement import concatenate, pad, reshape, reverse, slice, transpose
 from thalweg.ops.reduce import cumprod, cumsum, product
-from thalweg.passes.families import VIEWS
 from thalweg.passes.parts import RULES, spell_parts
 from thalweg.passes.pipeline import PIPELINE, run_pass
 from thalweg.tools.fuzz import arguments, compare
@@ -80,9 +79,9 @@ def random(seed, *shapes, dtype=complex64):
 
 
 def definitions(program: Program, arrays) -> list[str]:
-    """The ops that a plan evaluates by their definition, but for views."""
-    return [step.node.op.name for step, definition, _ in program.plan(arrays).actions
-            if definition is not None and step.node.op.name not in VIEWS]  # fmt: skip
+    """The ops that a plan evaluates by their definition."""
+    actions = program.plan(arrays).actions
+    return [each.step.node.op.name for each in actions if each.definition is not None]
 
 
 def check(function: Function, *arrays, tolerance=4.0, left=()) -> Program:
@@ -502,9 +501,7 @@ def test_carries_of_scans():
     program = Program(function)
     for found, wanted in zip(program.run(start, xs), run(function, start, xs), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4)
-    (step,) = program.steps
-    assert step.body is not None
-    assert not step.body.plan([start, xs[0]]).defines
+    assert definitions(program, [start, xs]) == []
 
 
 def test_branches_and_loops_of_complex_values():
@@ -522,6 +519,7 @@ def test_branches_and_loops_of_complex_values():
     for function in (chosen, looped):
         for index in (0, 1):
             given = np.array(index, np.int32), x
+            assert definitions(Program(function), given) == []
             for found, wanted in zip(Program(function).run(*given), run(function, *given),
                                      strict=True):  # fmt: skip
                 np.testing.assert_allclose(found, wanted, rtol=1e-5)

@@ -34,6 +34,7 @@ from thalweg.ir.types import (
     int64,
     tensor_type,
 )
+from thalweg.loops.lower import BITWISE
 from thalweg.ops.contract import dot
 from thalweg.tools.cli import main
 from thalweg.tools.ulp import UNARY, compiled, distance, worst_of
@@ -322,7 +323,8 @@ def functions_text(key, entries, goal):
                 block.load(block.element(pointer, each, index), each, lanes)
                 for pointer, each in zip(pointers, key, strict=False)
             ]
-            y = scalars.lower(block, op.name, values, dict(attrs), register)
+            source = {"source": key[0]} if op.name in BITWISE else {}
+            y = scalars.lower(block, op.name, values, dict(attrs) | source, register)
             block.store(y, block.element(pointers[-1], dtype, index), dtype)
         outputs.append(np.zeros(size, dtype.numpy))
     return function_text("functions", PARAMETERS, block), outputs

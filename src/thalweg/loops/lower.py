@@ -45,6 +45,9 @@ COMPARISONS = frozenset(
 )  # fmt: skip
 """Ops that tell a value from its neighbour, which in 16 bits it may be once it is stored."""
 
+BITWISE = frozenset({"bitcast", "nextafter"})
+"""Ops of a value's own bits: they are told its element type."""
+
 
 def lower(function: Function) -> Nest:
     """The nest of a kernel. Raises ArgumentError for a Function that is not one kernel."""
@@ -333,11 +336,13 @@ class _Lowering:
                 return values[0]
             source = node.args[0]
             return Load(self.inputs[source], linear(index, node.shape), node.dtype)
-        if name in COMPARISONS:
+        if name in COMPARISONS or name in BITWISE:
             values = [_rounded(value, arg) for value, arg in zip(values, node.args, strict=True)]
         if name in ("real", "imag") and isinstance(values[0], Apply) and values[0].op == "complex":
             return values[0].args[name == "imag"]
         attrs = tuple(node.attributes.items())
+        if name in BITWISE:
+            attrs = (*attrs, ("source", node.args[0].dtype))
         return Apply(name, tuple(values), attrs, node.dtype)
 
     def _reduction(self, node: Node, values: list[Value]) -> Reduction:

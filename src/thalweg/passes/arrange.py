@@ -13,6 +13,9 @@ window_scatter of small windows            the place of each extremum, and a sum
 window_scatter, window_pick of windows that touch and do not overlap
                                           the first place of each window that holds its
                                           extremum, found by two reductions: no index arrays
+window_scatter, window_pick of any others  scatter and gather at the least position that holds it
+windows and convolutions of nothing        nothing
+concatenate of many                        concatenate of concatenations of some
 argmax(x), argmin(x)                      min of the places where x is its extremum
 scan                                      its body in these forms, less what every step has alike
 scatter of 16-bit sums and products       the same in float32, rounded once
@@ -27,12 +30,12 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.ir.dim import ceil_div, is_known_at_least
+from thalweg.ir.dim import ceil_div, is_known_at_least, is_known_equal
 from thalweg.ir.function import Function
 from thalweg.ir.leaves import full, full_like, item, items
 from thalweg.ir.node import Node, made_by, make
 from thalweg.ir.op import Op
-from thalweg.ir.types import bool_, float32, float64, int32, int64
+from thalweg.ir.types import DType, Shape, Size, bool_, float32, float64, int32, int64
 from thalweg.ir.walk import rebuild
 from thalweg.ops import definitions
 from thalweg.ops.broadcast import broadcast
@@ -44,16 +47,21 @@ from thalweg.ops.elementwise import (
     cast,
     digamma,
     equal,
+    floor_divide,
+    greater_equal,
     i0e,
     i1e,
     isnan,
+    less,
     lgamma,
     logical_and,
     logical_or,
     multiply,
+    remainder,
     select,
+    subtract,
 )
-from thalweg.ops.index import scatter
+from thalweg.ops.index import gather, scatter
 from thalweg.ops.movement import (
     concatenate,
     inverse_permutation,
@@ -63,12 +71,14 @@ from thalweg.ops.movement import (
     slice,
     transpose,
 )
+from thalweg.ops.movement import size as size_op
 from thalweg.ops.reduce import argmax, argmin, highest, lowest, product
 from thalweg.ops.reduce import max as max_op
 from thalweg.ops.reduce import min as min_op
 from thalweg.ops.sort import sort
 from thalweg.ops.traced import traced
 from thalweg.ops.window import window_max, window_min, window_pick, window_scatter, window_sum
+from thalweg.passes.families import strides_of
 from thalweg.passes.hoist import hoist
 
 MOST_PLACES = 12
@@ -83,7 +93,10 @@ LONG_PART = 1024
 """Elements in each part of a reduction that is done in parts."""
 FEW_PARTS = 8
 """Parts from which a reduction is done in parts."""
+MOST_PARTS = 8
+"""Operands of a concatenation among which an element is looked for."""
 REDUCERS = (window_sum, window_max, window_min)
+WINDOWED = (conv, window_scatter, window_pick, *REDUCERS)
 
 
 def arrange(function: Function) -> Function:
@@ -93,12 +106,23 @@ def arrange(function: Function) -> Function:
         rule = RULES.get(node.op)
         if rule is not None:
             with made_by("arrange", node):
-                found = rule(node, *args)
+                is_nothing = node.op in WINDOWED and (_is_empty(node) or _is_empty(args[0]))
+                found = _nothing(node) if is_nothing else rule(node, *args)
             if found is not None:
                 return found
         return node if args == node.args else make(node.op, args, node.attrs)
 
     return function.with_results(rebuild(function.results, visit))
+
+
+def _is_empty(x: Node) -> bool:
+    return any(is_known_equal(size, 0) for size in x.shape)
+
+
+def _nothing(node: Node) -> Node:
+    """What windows of nothing hold."""
+    never = {window_max: lowest, window_min: highest}.get(node.op)
+    return full(never(node.dtype.numpy) if never else 0, node.dtype, node.shape)
 
 
 def _has_elements(x: Node) -> bool:
@@ -388,7 +412,7 @@ def _scatter(node: Node, x: Node, dy: Node) -> Node | None:
     window = attrs["window"]
     parts, places = _split(x, window)
     if not places:
-        return None
+        return _scatter_at_positions(node, x, dy)
     kept = tuple(axis for axis in range(parts.type.rank) if axis not in places)
     spread = broadcast(dy, shape=parts.shape, axes=kept)
     chosen = select(_is_first(parts, places, attrs["direction"]), spread, full_like(spread, 0))
@@ -413,7 +437,7 @@ def _scatter_by_place(node: Node, x: Node, dy: Node) -> Node | None:
     numbers = [each for pair in padding for each in pair]
     is_plain = all(each == 1 for each in steps) and all(isinstance(each, int) for each in numbers)
     if prod(window) > MOST_PLACES or not is_plain or not _has_elements(x):
-        return None
+        return _scatter_at_positions(node, x, dy)
     options = {name: attrs[name] for name in window_max.attributes}
     y = (window_max if attrs["direction"] == "max" else window_min)(x, **options)
     low, high = (tuple(pair[side] for pair in padding) for side in (0, 1))
@@ -453,13 +477,90 @@ def _scatter_by_place(node: Node, x: Node, dy: Node) -> Node | None:
     return total
 
 
+def _number(size: Size, dtype: DType, shape: Shape) -> Node:
+    """A size, named or not, everywhere."""
+    if isinstance(size, int):
+        return full(size, dtype, shape)
+    return broadcast(size_op(dim=size, dtype=dtype), shape=shape, axes=())
+
+
+def _positions(node: Node, x: Node) -> Node | None:
+    """The least position in x, in row-major order, of each window's extremum; -1 for none."""
+    if not _has_elements(x):
+        return None
+    attrs, rank = node.attributes, x.type.rank
+    options = {name: attrs[name] for name in window_max.attributes}
+    extremum = (window_max if attrs["direction"] == "max" else window_min)(x, **options)
+    extremum = _reducer(extremum, x) or extremum
+    is_short = x.type.is_static and x.type.size < 2**31
+    dtype = int32 if is_short else int64
+    shape = (*extremum.shape, *attrs["window"])
+    place, is_inside = full(0, dtype, shape), full(True, bool_, shape)
+    for axis, (size, stride) in enumerate(zip(x.shape, strides_of(x.shape), strict=True)):
+        window, inside = (
+            multiply(iota(dtype=dtype, shape=shape, axis=at), full(step, dtype, shape))
+            for at, step in (
+                (axis, attrs["strides"][axis]),
+                (rank + axis, attrs["window_dilation"][axis]),
+            )
+        )
+        at = subtract(add(window, inside), _number(attrs["padding"][axis][0], dtype, shape))
+        gap = attrs["input_dilation"][axis]
+        if gap != 1:
+            step = full(gap, dtype, shape)
+            is_inside = logical_and(is_inside, equal(remainder(at, step), full_like(at, 0)))
+            at = floor_divide(at, step)
+        is_inside = logical_and(is_inside, greater_equal(at, full_like(at, 0)))
+        is_inside = logical_and(is_inside, less(at, _number(size, dtype, shape)))
+        place = add(place, multiply(at, _number(stride, dtype, shape)))
+    place = select(is_inside, place, full_like(place, -1))
+    value = gather(reshape(x, shape=(x.type.size,)), place, axes=(0,))
+    holds = equal(value, broadcast(extremum, shape=shape, axes=tuple(range(rank))))
+    if x.dtype.is_float:
+        holds = logical_or(holds, isnan(value))
+    far = full(highest(dtype.numpy), dtype, shape)
+    found = select(logical_and(holds, is_inside), place, far)
+    first = min_op(found, axes=tuple(range(rank, 2 * rank)))
+    is_none = equal(first, full_like(first, highest(dtype.numpy)))
+    return select(is_none, full_like(first, -1), first)
+
+
+def _scatter_at_positions(node: Node, x: Node, dy: Node) -> Node | None:
+    places = _positions(node, x)
+    if places is None:
+        return None
+    count = places.type.size
+    given = (reshape(dy, shape=(count,)), reshape(places, shape=(count,)))
+    total = scatter(full(0, dy.dtype, (x.type.size,)), *given, axes=(0,), mode="add")
+    total = _scatter_narrow(total, *total.args) or total
+    return reshape(total, shape=x.shape)
+
+
+def _pick_at_positions(node: Node, x: Node, y: Node) -> Node | None:
+    places = _positions(node, x)
+    if places is None:
+        return None
+    found = gather(reshape(y, shape=(x.type.size,)), places, axes=(0,))
+    return select(less(places, full_like(places, 0)), full_like(found, 0), found)
+
+
+def _concatenation(node: Node, *parts: Node) -> Node | None:
+    """Some at a time, so that no element is looked for among all of them."""
+    if not MOST_PARTS < len(parts) <= MOST_PARTS**2:
+        return None
+    width = -(-len(parts) // MOST_PARTS)
+    groups = [parts[start : start + width] for start in range(0, len(parts), width)]
+    axis = node.attributes["axis"]
+    return concatenate(*(concatenate(*group, axis=axis) for group in groups), axis=axis)
+
+
 def _pick(node: Node, x: Node, y: Node) -> Node | None:
     attrs = node.attributes
     if not _is_tiling(attrs, x):
-        return None
+        return _pick_at_positions(node, x, y)
     parts, places = _split(x, attrs["window"])
     if not places:
-        return None
+        return _pick_at_positions(node, x, y)
     values, _ = _split(y, attrs["window"])
     is_first = _is_first(parts, places, attrs["direction"])
     return sum_op(select(is_first, values, full_like(values, 0)), axes=places)
@@ -477,6 +578,7 @@ RULES: dict[Op, Callable[..., Node | None]] = {
     scatter: _scatter_narrow,
     sort: _sort,
     item: _sorted,
+    concatenate: _concatenation,
     **dict.fromkeys((lgamma, digamma, i0e, i1e), _special),
     **dict.fromkeys(REDUCERS, _reducer),
     **dict.fromkeys((sum_op, max_op, min_op, product), _in_parts),

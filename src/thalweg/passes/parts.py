@@ -9,7 +9,7 @@ modulus of what the definition gives, with the same zeros, infinities and NaN.
 
 from collections.abc import Callable
 
-from thalweg.ir.function import Function
+from thalweg.ir.function import Function, all_nodes, change_all
 from thalweg.ir.leaves import full_like, splat
 from thalweg.ir.node import Node, made_by, make
 from thalweg.ir.types import bool_, float32, uint32, uint64
@@ -39,10 +39,12 @@ from thalweg.ops.parts import Pair, Real
 
 
 def spell_parts(function: Function) -> Function:
-    """The Function with what no kernel does with complex numbers in terms of their parts."""
-    if not any(_is_complex(each) for node in function.order() for each in (node, *node.args)):
-        return function
+    """The Function with what no kernel does with complex numbers in terms of their parts, in loops
+    too."""
+    return change_all(function, _spell) if any(map(_is_complex, all_nodes(function))) else function
 
+
+def _spell(function: Function) -> Function:
     def visit(node: Node, args: tuple[Node, ...]) -> Node:
         new = node if args == node.args else make(node.op, args, node.attrs)
         if not any(map(_is_complex, (new, *args))):

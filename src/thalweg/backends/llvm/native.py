@@ -13,10 +13,8 @@ from thalweg.ir.dim import is_known_at_least
 from thalweg.ir.leaves import constant, item, parameter
 from thalweg.ir.node import Node
 from thalweg.ir.types import float16
+from thalweg.passes.arrange import MOST_PARTS
 from thalweg.passes.families import CONTRACTIONS, MOVES, PLACED, REDUCTIONS, RUNNING, SCATTERS
-
-MOST_PARTS = 8
-"""Operands of a concatenation in a kernel: each element is looked for among all of them."""
 
 
 def is_native(node: Node, target: Target) -> bool:

@@ -31,6 +31,7 @@ from thalweg.ir.types import (
     float16,
     float32,
     float64,
+    int16,
     int32,
     int64,
 )
@@ -47,7 +48,6 @@ WHOLE = frozenset(
 """What is computed with complex numbers as they are, beside casts among them."""
 SPECIAL = Absent("no vector form: series and continued fractions of data-dependent length")
 EXPANDS = Absent("spelled out before it reaches the backend")
-NARROW = Absent("a 16-bit float is float32 in registers, where its own bits are gone")
 
 
 def lower(
@@ -76,8 +76,6 @@ def absent(name: str, dtypes: Sequence[DType]) -> Absent | None:
     if any(dtype.is_complex for dtype in dtypes):
         is_whole = name in WHOLE or (name == "cast" and all(each.is_complex for each in dtypes))
         return None if is_whole else COMPLEX
-    if name in ("nextafter", "bitcast") and any(each in (float16, bfloat16) for each in dtypes):
-        return NARROW
     return None
 
 
@@ -251,18 +249,38 @@ def _intrinsic(block: Block, name: str, *values: Value) -> Value:
     return block.intrinsic(_INTRINSICS[name], *values)
 
 
+def _bits_of(block: Block, x: Value, source: DType) -> Value:
+    """The bits that a float has in memory, as a signed integer."""
+    if source is float16:
+        return block.bitcast(block.convert("fptrunc", x, float16), int16)
+    bits = block.bitcast(x, int64 if x.dtype is float64 else int32)
+    if source is bfloat16:
+        return block.convert("trunc", block.binary("lshr", bits, block.like(bits, 16)), int16)
+    return bits
+
+
+def _of_bits(block: Block, bits: Value, dtype: DType) -> Value:
+    """The float of these bits, in the type in which it is computed with."""
+    if dtype is float16:
+        return block.convert("fpext", block.bitcast(bits, float16), float32)
+    if dtype is bfloat16:
+        wide = block.convert("zext", bits, int32)
+        return block.bitcast(block.binary("shl", wide, block.like(wide, 16)), float32)
+    return block.bitcast(bits, dtype)
+
+
 @_entry("nextafter")
-def _nextafter(block: Block, x: Value, y: Value) -> Value:
-    bits_type = int64 if x.dtype is float64 else int32
+def _nextafter(block: Block, x: Value, y: Value, *, source: DType) -> Value:
     zero = block.like(x, 0.0)
-    bits = block.bitcast(x, bits_type)
+    bits = _bits_of(block, x, source)
     one = block.like(bits, 1)
     is_away = block.binary(
         "xor", block.compare("lt", x, y), block.compare("lt", x, zero)
     )  # true where the magnitude grows
     moved = block.select(is_away, block.add(bits, one), block.subtract(bits, one))
-    smallest = block.intrinsic("copysign", block.bitcast(one, x.dtype), y)
-    next_one = block.select(block.compare("eq", x, zero), smallest, block.bitcast(moved, x.dtype))
+    smallest = block.intrinsic("copysign", _of_bits(block, one, source), y)
+    is_zero = block.compare("eq", x, zero)
+    next_one = block.select(is_zero, smallest, _of_bits(block, moved, source))
     next_one = block.select(block.compare("eq", x, y), y, next_one)
     total = block.add(x, y)  # NaN where either is
     return block.select(_is_nan(block, x, y), total, next_one)
@@ -454,7 +472,8 @@ def _cast(block: Block, x: Value, *, dtype: DType) -> Value:
 
 
 @_entry("bitcast")
-def _bitcast(block: Block, x: Value, *, dtype: DType) -> Value:
-    if x.dtype.is_float == dtype.is_float:
-        return Value(x.name, dtype, x.lanes)
-    return block.bitcast(x, dtype)
+def _bitcast(block: Block, x: Value, *, dtype: DType, source: DType) -> Value:
+    if source is dtype:
+        return x
+    bits = _bits_of(block, x, source) if source.is_float else x
+    return _of_bits(block, bits, dtype) if dtype.is_float else Value(bits.name, dtype, x.lanes)
