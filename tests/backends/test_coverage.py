@@ -1,8 +1,7 @@
 """Which ops of the vocabulary kernels compute, for every element type that the op admits.
 
 Each sample of each op is a program of its own. Its plan may evaluate nothing by a definition but
-what is listed here by name: libraries, the host, and what is still to come. A name that is no
-longer needed fails the test, so that it goes.
+what is listed here by name. A name that is no longer needed fails the test, so that it goes.
 """
 
 import ctypes
@@ -37,10 +36,7 @@ HOST = frozenset({"callback", "check"})
 SERIES = frozenset({"zeta", "polygamma", "gammainc", "gammaincc", "gammainc_da", "betainc"})
 """Series and continued fractions of several operands, long ones of which most elements need one."""
 
-PENDING = frozenset({"sort"})
-"""What is to be native soon: sorts by complex keys."""
-
-LEFT = LIBRARIES | HOST | SERIES | PENDING
+LEFT = LIBRARIES | HOST | SERIES
 
 
 @pytest.fixture(autouse=True, scope="module")

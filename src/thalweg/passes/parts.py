@@ -10,7 +10,7 @@ modulus of what the definition gives, with the same zeros, infinities and NaN.
 from collections.abc import Callable
 
 from thalweg.ir.function import Function, all_nodes, change_all
-from thalweg.ir.leaves import full_like, splat
+from thalweg.ir.leaves import full_like, item, splat
 from thalweg.ir.node import Node, made_by, make
 from thalweg.ir.types import bool_, float32, uint32, uint64
 from thalweg.ir.walk import rebuild
@@ -28,14 +28,17 @@ from thalweg.ops.elementwise import (
     isnan,
     left_shift,
     logical_and,
+    logical_not,
     logical_or,
     negative,
     not_equal,
     real,
     right_shift,
+    select,
 )
 from thalweg.ops.movement import iota, size
 from thalweg.ops.parts import Pair, Real
+from thalweg.ops.sort import sort
 
 
 def spell_parts(function: Function) -> Function:
@@ -46,6 +49,8 @@ def spell_parts(function: Function) -> Function:
 
 def _spell(function: Function) -> Function:
     def visit(node: Node, args: tuple[Node, ...]) -> Node:
+        if node.op is item and node.args[0].op is sort and _has_complex_key(node.args[0]):
+            return item(args[0], index=_place(node.args[0], node.attrs[0]))
         new = node if args == node.args else make(node.op, args, node.attrs)
         if not any(map(_is_complex, (new, *args))):
             return new
@@ -135,6 +140,32 @@ def _bitcast(node: Node) -> Node:
     return complex_of(*(bitcast(cast(half, dtype=uint32), dtype=float32) for half in pair))
 
 
+def _has_complex_key(node: Node) -> bool:
+    return any(map(_is_complex, node.args[: node.attributes["keys"]]))
+
+
+def _sort(node: Node) -> Node | None:
+    """By what is NaN, which is last, then by real parts, then by imaginary parts."""
+    if not _has_complex_key(node):
+        return None
+    attrs = node.attributes
+    keys: list[Node] = []
+    for key in node.args[: attrs["keys"]]:
+        if not _is_complex(key):
+            keys.append(key)
+            continue
+        missing = logical_or(*map(isnan, halves(key)))
+        numbers = [select(missing, full_like(half, 0), half) for half in halves(key)]
+        keys += [logical_not(missing) if attrs["descending"] else missing, *numbers]
+    return sort(*keys, *node.args, **(attrs | {"keys": len(keys)}))
+
+
+def _place(node: Node, index: int) -> int:
+    """Where a result of a sort is among those of the sort that stands for it."""
+    keys = node.args[: node.attributes["keys"]]
+    return index + sum(3 if _is_complex(key) else 1 for key in keys)
+
+
 def _iota(node: Node) -> Node:
     attrs = node.attributes | {"dtype": node.dtype.real}
     re = iota(**attrs)
@@ -160,6 +191,7 @@ RULES: dict[str, Callable[[Node], Node | None]] = {
     "isfinite": _test(isfinite, logical_and),
     "cast": _cast,
     "bitcast": _bitcast,
+    "sort": _sort,
     "iota": _iota,
     "size": _size,
 }
