@@ -26,6 +26,7 @@ BOUNDS = {
     "asin": (2, 2), "acos": (2, 2), "atan": (2, 2), "sinh": (3, 3), "cosh": (3, 3),
     "tanh": (2, 3), "asinh": (3, 3), "acosh": (3, 3), "atanh": (3, 3), "sigmoid": (2, 3),
     "erf": (1, 2), "erfc": (4, 6), "cbrt": (1, 1), "rsqrt": (1, 1),
+    "erfinv": (1, 8),
 }  # fmt: skip
 """The largest error in ULP for float32 and float64."""
 
