@@ -62,6 +62,8 @@ PACKED_SLICE = 256
 """Steps of a slice whose columns are packed: half of the nearest cache."""
 LEAST_SLICE = 128
 """Steps of a slice at least, so that loading and storing the sums between costs little."""
+KEPT_MATRIX = 1 << 19
+"""Bytes of a matrix that a loop reads in place: a part of the second cache."""
 SOME_TASKS = 6
 """Tasks of a sliced nest: each reads what it shares with others again."""
 PARTS = 8
@@ -327,12 +329,15 @@ def _by_tiles(plain: Nest, tiled: Nest) -> Nest:
     A thread then has the same rows of all that a loop does, and what they share stays in its
     caches from one step to the next.
     """
-    assert tiled.rows is not None
+    assert tiled.rows is not None and tiled.vector is not None
     axis, rows = tiled.rows
     extent = dict(plain.outer)[axis]
     is_few = not isinstance(extent, int) or extent <= rows * MOST_TILES
     lies_along = _lies_along(tiled, [tiled.vector])
-    if not is_few or not lies_along or tiled.slices:
+    shared = [dict(plain.outer)[tiled.vector], *(size for _, size in plain.inner)]
+    bytes = math.prod(shared) * plain.reductions[0].dtype.itemsize
+    fits = isinstance(bytes, int) and bytes <= KEPT_MATRIX
+    if not is_few or not lies_along or not fits or tiled.slices:
         return tiled
     return replace(tiled, block=(1, None), packed=())
 
